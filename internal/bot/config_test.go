@@ -1,0 +1,60 @@
+package bot
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+func TestConfigRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		want := account().Draw(t, "account")
+		data, err := MarshalConfig(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := UnmarshalConfig(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("(-want +got):\n%s\n%s", diff, data)
+		}
+	})
+}
+
+// The stored form outlives the program that wrote it: its names must not change.
+func TestConfigForm(t *testing.T) {
+	const want = `{"path":"compat","app_id":"wx0123456789abcdef","greeting":{"image":"MEDIA_ID_welcome"},` +
+		`"fallback":{"reply":{"text":"没听懂，回复「帮助」看看。"}},"token":"compat456","aes_key":"` + aesKey + `","mode":"compat"}`
+	got, err := MarshalConfig(mustParse(t, "testdata/bot.yaml").Accounts[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestUnmarshalConfigRefuses(t *testing.T) {
+	maskedAccount, err := json.Marshal(Account{Path: "a", Token: "hunter2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct{ name, data, want string }{
+		{"not JSON", "{", "stored account"},
+		{"no mode", `{"path":"a","token":"abc"}`, "account a"},
+		{"no token", `{"path":"a","mode":"plain"}`, "account a"},
+		{"a masked token", `{"path":"a","token":"********","mode":"plain"}`, "masked"},
+		{"secure without a key", `{"path":"a","token":"abc","mode":"secure"}`, "account a"},
+		{"an account that was not marshalled for the store", string(maskedAccount), "stored account"},
+	}
+	for _, test := range tests {
+		if a, err := UnmarshalConfig([]byte(test.data)); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %+v, %v; want an error with %q", test.name, a, err, test.want)
+		}
+	}
+}
