@@ -1,0 +1,263 @@
+// Package account finds the account of a callback address: registered accounts
+// by their path, and, while open hosting is on, guests by the Token that is the
+// last element of the address. Accounts are changed while the server runs.
+package account
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+
+	"github.com/wenzihq/wenzi/internal/bot"
+	"github.com/wenzihq/wenzi/internal/store"
+	"github.com/wenzihq/wenzi/oa"
+)
+
+// Hosting says whether accounts are served that nobody registered.
+type Hosting string
+
+// The values of the setting open-hosting.
+const (
+	HostingAuto Hosting = "auto" // as long as no account is registered
+	HostingOn   Hosting = "on"
+	HostingOff  Hosting = "off"
+)
+
+// Served is an account that needs a handler.
+type Served struct {
+	// Key tells the account from all others while the process lives.
+	Key string
+	// ID is the account's number in the store.
+	ID  func(context.Context) (int64, error)
+	Bot bot.Account
+}
+
+// Config is what a directory needs from the rest of the program.
+type Config struct {
+	Store *store.Store
+	// Handler makes the handler of an account.
+	Handler func(Served) (oa.Handler, error)
+	Hosting Hosting
+	Guests  GuestLimits
+	// GuestName is shown by a signed GET at a guest's address.
+	GuestName string
+	// Observe, if set, is called after every exchange.
+	Observe func(oa.Exchange)
+	Log     *slog.Logger
+}
+
+// Directory serves the callback addresses of all accounts. It is an
+// [http.Handler] for a pattern with the wildcard {path}.
+type Directory struct {
+	Config
+	registered atomic.Pointer[registered]
+	guests     *guests
+	probes     probes
+}
+
+// registered is a snapshot of the registered accounts.
+type registered struct {
+	byPath map[string]*entry
+	order  []*entry
+}
+
+type entry struct {
+	stored store.Account
+	bot    bot.Account
+	server *oa.Server
+}
+
+// New returns a directory. Call [Directory.Load] before it serves.
+func New(c Config) *Directory {
+	d := &Directory{Config: c}
+	d.guests = newGuests(d)
+	d.registered.Store(&registered{})
+	return d
+}
+
+// Load reads the registered accounts from the store.
+func (d *Directory) Load(ctx context.Context) error {
+	stored, err := d.Store.Accounts(ctx)
+	if err != nil {
+		return fmt.Errorf("load the accounts: %w", err)
+	}
+	d.publish(stored)
+	return nil
+}
+
+// publish makes the snapshot of what is stored. An account that cannot be
+// served does not keep the others from being.
+func (d *Directory) publish(stored []store.Account) {
+	before := d.registered.Load().byPath
+	next := &registered{byPath: make(map[string]*entry, len(stored))}
+	for _, s := range stored {
+		e := before[s.Path]
+		if e == nil || e.stored.ID != s.ID || !bytes.Equal(e.stored.Config, s.Config) {
+			var err error
+			if e, err = d.entry(s); err != nil {
+				d.Log.Error("an account cannot be served; apply its bot.yaml again", "account", s.ID, "error", err)
+				continue
+			}
+		}
+		next.byPath[s.Path] = e
+		next.order = append(next.order, e)
+	}
+	d.registered.Store(next)
+}
+
+func (d *Directory) entry(s store.Account) (*entry, error) {
+	b, err := bot.UnmarshalConfig(s.Config)
+	if err != nil {
+		return nil, err
+	}
+	id := s.ID
+	h, err := d.Handler(Served{
+		Key: fmt.Sprintf("account %d", id),
+		ID:  func(context.Context) (int64, error) { return id, nil },
+		Bot: b,
+	})
+	if err != nil {
+		return nil, err
+	}
+	server, err := oa.NewServer(b.Callback(), h, oa.WithLogger(d.Log.With("account", id)), oa.WithObserver(d.observe))
+	if err != nil {
+		return nil, err
+	}
+	return &entry{stored: s, bot: b, server: server}, nil
+}
+
+// Accounts returns the registered accounts in the order they were added.
+func (d *Directory) Accounts() []bot.Account {
+	var out []bot.Account
+	for _, e := range d.registered.Load().order {
+		out = append(out, e.bot)
+	}
+	return out
+}
+
+// Open reports whether guests are served.
+func (d *Directory) Open() bool {
+	switch d.Hosting {
+	case HostingOn:
+		return true
+	case HostingOff:
+		return false
+	}
+	return len(d.registered.Load().byPath) == 0
+}
+
+// Apply changes the registered accounts to those of b, at once and as a whole.
+// With prune, accounts that b does not have are removed.
+func (d *Directory) Apply(ctx context.Context, b bot.Bot, prune bool) (bot.Change, error) {
+	change, after, err := Apply(ctx, d.Store, b, prune)
+	if err != nil {
+		return bot.Change{}, err
+	}
+	d.publish(after)
+	return change, nil
+}
+
+// Apply is [Directory.Apply] for a database that no server is using.
+func Apply(ctx context.Context, s *store.Store, b bot.Bot, prune bool) (bot.Change, []store.Account, error) {
+	var change bot.Change
+	after, err := s.ApplyAccounts(ctx, func(current []store.Account) (put []store.Account, remove []int64, err error) {
+		old, err := decode(current)
+		if err != nil {
+			return nil, nil, err
+		}
+		byPath := make(map[string]int, len(old))
+		for i, a := range old {
+			byPath[a.Path] = i
+		}
+		merged, err := b.ApplyMasks(func(path string) (bot.Account, bool) {
+			i, ok := byPath[path]
+			if !ok {
+				return bot.Account{}, false
+			}
+			return old[i], true
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+		change = bot.Diff(old, merged.Accounts, prune)
+		add := func(id int64, a bot.Account) error {
+			config, err := bot.MarshalConfig(a)
+			put = append(put, store.Account{ID: id, Path: a.Path, Config: config})
+			return err
+		}
+		for _, a := range change.Added {
+			if err := add(0, a); err != nil {
+				return nil, nil, err
+			}
+		}
+		for _, e := range change.Changed {
+			if err := add(current[byPath[e.New.Path]].ID, e.New); err != nil {
+				return nil, nil, err
+			}
+		}
+		for _, a := range change.Removed {
+			remove = append(remove, current[byPath[a.Path]].ID)
+		}
+		return put, remove, nil
+	})
+	return change, after, err
+}
+
+// Stored returns the registered accounts of a database.
+func Stored(ctx context.Context, s *store.Store) ([]bot.Account, error) {
+	current, err := s.Accounts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return decode(current)
+}
+
+func decode(stored []store.Account) ([]bot.Account, error) {
+	out := make([]bot.Account, len(stored))
+	for i, s := range stored {
+		a, err := bot.UnmarshalConfig(s.Config)
+		if err != nil {
+			return nil, fmt.Errorf("account %d: %w", s.ID, err)
+		}
+		out[i] = a
+	}
+	return out, nil
+}
+
+// ServeHTTP answers at the callback address whose last element is {path}.
+func (d *Directory) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	path := r.PathValue("path")
+	if e := d.registered.Load().byPath[path]; e != nil {
+		e.server.ServeHTTP(w, r)
+		return
+	}
+	if !d.Open() {
+		d.refuse(w, r, errNoAccount)
+		return
+	}
+	server, err := d.guests.server(path)
+	if err != nil {
+		d.refuse(w, r, err)
+		return
+	}
+	server.ServeHTTP(w, r)
+}
+
+// refuse answers as oa does what it refuses.
+func (d *Directory) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	w.Header()["Content-Length"] = []string{"0"}
+	w.WriteHeader(http.StatusNotFound)
+	d.observe(r, oa.Exchange{Outcome: oa.Refused, Err: err})
+}
+
+func (d *Directory) observe(r *http.Request, x oa.Exchange) {
+	if x.Outcome == oa.Refused || x.Outcome == oa.Unreadable {
+		d.probes.add(r, x.Err)
+	}
+	if d.Observe != nil {
+		d.Observe(x)
+	}
+}

@@ -1,0 +1,327 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/wenzihq/wenzi/internal/account"
+	"github.com/wenzihq/wenzi/internal/robot"
+	"github.com/wenzihq/wenzi/internal/store"
+	"github.com/wenzihq/wenzi/internal/turn"
+	"github.com/wenzihq/wenzi/oa"
+)
+
+// Times of the server's life.
+const (
+	drainLimit     = 10 * time.Second // for what is in flight at a stop
+	flushLimit     = 10 * time.Second // for what the store has not taken
+	probesEvery    = 2 * time.Second
+	retentionEvery = time.Hour
+)
+
+type serveCmd struct {
+	settings
+}
+
+// server is a running wenzi.
+type server struct {
+	settings
+	log      *slog.Logger
+	data     *dataDir
+	store    *store.Store
+	engine   *turn.Engine
+	accounts *account.Directory
+	metrics  *metrics
+
+	listeners []net.Listener
+	https     []*http.Server
+}
+
+// Run serves until the context ends.
+func (c *serveCmd) Run(e *env) error {
+	s := &server{settings: c.settings, log: c.logger(e.stderr)}
+	err := s.open(e.ctx)
+	if err == nil {
+		s.welcome(e.stdout)
+		err = s.serve(e.ctx)
+	}
+	return errors.Join(err, s.close())
+}
+
+// open takes the data directory, opens the store, loads the accounts and binds
+// the addresses, so that whatever is wrong is said before anything is served.
+func (s *server) open(ctx context.Context) (err error) {
+	if s.data, err = openDataDir(s.Data); err != nil {
+		return err
+	}
+	s.store, err = store.Open(ctx, store.Config{Database: s.database(), Synchronous: s.Synchronous, Logger: s.log})
+	if err != nil {
+		return fmt.Errorf("打不开数据库 %s（cannot open the database）: %w", s.shownDatabase(), err)
+	}
+	s.engine = turn.New(s.store, s.log)
+	s.metrics = newMetrics(s)
+	s.accounts = account.New(account.Config{
+		Store:     s.store,
+		Handler:   s.handler,
+		Hosting:   account.Hosting(s.OpenHosting),
+		Guests:    s.guests(),
+		GuestName: s.name(),
+		Observe:   s.metrics.observe,
+		Log:       s.log,
+	})
+	if s.Bot != "" {
+		file, err := readBotFile(s.Bot)
+		if err != nil {
+			return err
+		}
+		change, err := s.accounts.Apply(ctx, file.bot, false)
+		if err != nil {
+			return err
+		}
+		s.log.Info("bot.yaml is applied", "added", len(change.Added), "changed", len(change.Changed), "unchanged", len(change.Unchanged))
+		logWarnings(s.log, file.bot)
+	}
+	if err := s.accounts.Load(ctx); err != nil {
+		return err
+	}
+	return s.listen(ctx)
+}
+
+// handler makes the robot of an account and the turns around it.
+func (s *server) handler(a account.Served) (oa.Handler, error) {
+	r, err := robot.New(a.Bot)
+	if err != nil {
+		return nil, err
+	}
+	return s.engine.Handler(turn.Account{Key: a.Key, ID: a.ID, Robot: answering{r}}), nil
+}
+
+// answering is a robot as turn wants it.
+type answering struct{ robot *robot.Robot }
+
+func (a answering) Answer(r *oa.Request) (turn.Answer, error) {
+	answer, err := a.robot.Answer(r)
+	return turn.Answer(answer), err
+}
+
+func (a answering) Sorry(r *oa.Request) turn.Answer { return turn.Answer(a.robot.Sorry(r)) }
+
+func (s *server) listen(ctx context.Context) error {
+	callback, rest := http.NewServeMux(), http.NewServeMux()
+	if s.AdminListen == "" {
+		rest = callback
+	}
+	callback.Handle("/wechatMP/{path}", s.accounts)
+	rest.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
+	rest.Handle("GET /readyz", &readiness{store: s.store, engine: s.engine})
+	rest.Handle("GET /metrics", s.metrics)
+	rest.HandleFunc("GET /{$}", s.front)
+
+	add := func(address string, h http.Handler) error {
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+		if err != nil {
+			return fmt.Errorf("不能监听 %s，换一个地址试试：--listen :9090（cannot listen; try another address）: %w", address, err)
+		}
+		s.add(l, h)
+		return nil
+	}
+	if err := add(s.Listen, callback); err != nil {
+		return err
+	}
+	if s.AdminListen != "" {
+		if err := add(s.AdminListen, rest); err != nil {
+			return err
+		}
+	}
+	l, err := s.data.listen(ctx)
+	if err != nil {
+		return err
+	}
+	s.add(l, &control{accounts: s.accounts, log: s.log})
+	return nil
+}
+
+func (s *server) add(l net.Listener, h http.Handler) {
+	s.listeners = append(s.listeners, l)
+	s.https = append(s.https, &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 2 * time.Second,
+		ReadTimeout:       4 * time.Second,
+		WriteTimeout:      15 * time.Second, // a delivery that is left unanswered stays open for 7
+		IdleTimeout:       90 * time.Second,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	})
+}
+
+// front is what a person sees who opens the server's address in a browser.
+func (s *server) front(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	io.WriteString(w, "雯子 wenzi 正在运行。在微信公众平台的服务器配置里，把 URL 填成本站的 /wechatMP/… 地址。\n"+
+		"wenzi is running. Point the server URL (服务器配置) of your WeChat Official Account at /wechatMP/… on this host.\n")
+}
+
+// welcome says what to paste into WeChat's page.
+func (s *server) welcome(w io.Writer) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "雯子 wenzi %s 已启动（is running）\n\n", version())
+	fmt.Fprintf(&b, "  监听 listen    %s\n", s.listeners[0].Addr())
+	fmt.Fprintf(&b, "  数据 database  %s\n\n", s.shownDatabase())
+	registered := s.accounts.Accounts()
+	for _, a := range registered {
+		path := a.Path
+		if path == a.Token.Reveal() {
+			path = "（bot.yaml 里的 path）"
+		}
+		fmt.Fprintf(&b, "  「%s」 URL  http://你的域名/wechatMP/%s   Token、EncodingAESKey 与 bot.yaml 相同   %s\n", a.Name, path, modeName(a.Mode))
+	}
+	if s.accounts.Open() {
+		b.WriteString("在微信公众平台「服务器配置」里填写（paste into WeChat's 服务器配置 page）：\n\n" +
+			"  URL             http://你的域名/wechatMP/hello\n" +
+			"  Token           hello      （与 URL 最后一段相同，可换成任意 3–32 位字母数字）\n" +
+			"  消息加解密方式  明文模式 或 兼容模式\n")
+	}
+	b.WriteString("\n没有公网也能试（try it without WeChat）：  go run ./cmd/wenzi say 你好\n\n")
+	io.WriteString(w, b.String())
+}
+
+func modeName(m oa.Mode) string {
+	switch m {
+	case oa.Compat:
+		return "兼容模式"
+	case oa.Secure:
+		return "安全模式"
+	}
+	return "明文模式"
+}
+
+// serve runs until ctx ends or a listener fails, then finishes what is in flight.
+func (s *server) serve(ctx context.Context) error {
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var work sync.WaitGroup
+	var lost int
+	work.Go(func() { lost = s.engine.Run(background) })
+	work.Go(func() { s.every(background, probesEvery, "store refused requests", s.accounts.StoreProbes) })
+	work.Go(func() { s.every(background, retentionEvery, "clear old turns", s.clear) })
+
+	failed := make(chan error, len(s.https))
+	for i, h := range s.https {
+		go func() { failed <- h.Serve(s.listeners[i]) }()
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+		s.log.Info("stopping; what is in flight is finished first")
+	case err = <-failed:
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainLimit)
+	defer cancel()
+	var servers sync.WaitGroup
+	for _, h := range s.https {
+		servers.Go(func() {
+			if err := h.Shutdown(drain); err != nil {
+				s.log.Warn("some requests were still in flight", "error", err)
+				h.Close()
+			}
+		})
+	}
+	servers.Wait()
+	stop()
+	work.Wait()
+	if lost > 0 {
+		err = errors.Join(err, fmt.Errorf("数据库一直不可用，内存中的 %d 条记录丢失（the store stayed unavailable; %d answered turns are not on record）", lost, lost))
+	}
+	return err
+}
+
+// every runs a chore at intervals and logs its failures.
+func (s *server) every(ctx context.Context, interval time.Duration, what string, do func(context.Context) error) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := do(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("could not "+what, "error", err)
+		}
+	}
+}
+
+func (s *server) clear(ctx context.Context) error {
+	now := time.Now()
+	err := s.accounts.ForgetGuests(ctx)
+	n, cleared := s.store.ClearTurns(ctx, now.Add(-s.Keep), now.Add(-s.GuestKeep))
+	if n > 0 {
+		s.log.Info("old turns are cleared", "turns", n)
+	}
+	return errors.Join(err, cleared)
+}
+
+// close gives back what open took.
+func (s *server) close() error {
+	var errs []error
+	for _, l := range s.listeners {
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
+	}
+	if s.data != nil {
+		errs = append(errs, s.data.close())
+	}
+	return errors.Join(errs...)
+}
+
+// readiness answers /readyz: whether the store takes records right now. The
+// answer is kept for a second, so that asking often costs nothing.
+type readiness struct {
+	store  *store.Store
+	engine *turn.Engine
+
+	mu    sync.Mutex
+	asked time.Time
+	err   error
+}
+
+func (r *readiness) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if time.Since(r.asked) > time.Second {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(req.Context()), 2*time.Second)
+		defer cancel()
+		r.err = r.store.Check(ctx)
+		r.asked = time.Now()
+	}
+	switch held := r.engine.Held(); {
+	case r.err != nil:
+		http.Error(w, "not ready: the store cannot be written", http.StatusServiceUnavailable)
+	case held > 0:
+		http.Error(w, fmt.Sprintf("not ready: %d answered turns wait in memory for the store", held), http.StatusServiceUnavailable)
+	default:
+		io.WriteString(w, "ready\n")
+	}
+}
+
+func mkdir(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	return dir, os.MkdirAll(dir, 0o700)
+}

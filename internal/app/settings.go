@@ -1,0 +1,215 @@
+package app
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"go.yaml.in/yaml/v4"
+
+	"github.com/wenzihq/wenzi/internal/account"
+	"github.com/wenzihq/wenzi/internal/robot"
+)
+
+// settings of a server. Each is a flag, a WENZI_… variable, and a key of the
+// settings file, in this order.
+type settings struct {
+	ConfigFile    string        `name:"config" env:"WENZI_CONFIG" type:"path" help:"设置文件（YAML，键与参数同名）— settings file, keys named like the flags."`
+	Listen        string        `env:"WENZI_LISTEN" default:":8080" help:"监听地址 — address of the callback."`
+	AdminListen   string        `env:"WENZI_ADMIN_LISTEN" help:"/healthz /readyz /metrics 另用的监听地址，默认同上 — a listener of their own for everything else."`
+	Data          string        `env:"WENZI_DATA" default:"./data" help:"数据目录 — data directory."`
+	Database      string        `env:"WENZI_DATABASE" help:"postgres://… ，默认用数据目录里的 SQLite — default: SQLite in the data directory."`
+	Synchronous   string        `env:"WENZI_SYNCHRONOUS" default:"full" enum:"full,normal" help:"SQLite 写盘方式：full 断电不丢，normal 更快 — normal gives up power loss."`
+	Bot           string        `env:"WENZI_BOT" type:"path" help:"启动时应用的 bot.yaml — applied at start."`
+	OpenHosting   string        `env:"WENZI_OPEN_HOSTING" default:"auto" enum:"auto,on,off" help:"开放托管：地址最后一段即 Token，无需登记；auto 表示未登记账号时开放 — serve unregistered accounts."`
+	Name          string        `env:"WENZI_NAME" help:"开放托管时显示的名字，默认「是雯子吖」 — name shown for guests."`
+	Guests        int           `env:"WENZI_GUESTS" default:"1000" help:"最多托管多少个未登记账号 — most guests."`
+	GuestMessages int           `env:"WENZI_GUEST_MESSAGES" default:"60" help:"每个未登记账号每分钟最多回答几条 — messages a minute for each guest."`
+	GuestKeep     time.Duration `env:"WENZI_GUEST_KEEP" default:"168h" help:"未登记账号及其消息保留多久 — how long guests and their messages are kept."`
+	Keep          time.Duration `env:"WENZI_KEEP" default:"2160h" help:"消息记录保留多久（2160h = 90 天）— how long turns are kept."`
+	LogLevel      slog.Level    `env:"WENZI_LOG_LEVEL" default:"info" help:"debug、info、warn 或 error。"`
+	LogFormat     string        `env:"WENZI_LOG_FORMAT" default:"text" enum:"text,json" help:"text 或 json。"`
+}
+
+// Validate is called by the command line's parser.
+func (s *settings) Validate() error {
+	var errs []error
+	positive := func(name string, ok bool, example string) {
+		if !ok {
+			errs = append(errs, fmt.Errorf("--%s: 应大于 0，例如 %s（must be above 0, e.g. %s）", name, example, example))
+		}
+	}
+	positive("guests", s.Guests > 0, "1000")
+	positive("guest-messages", s.GuestMessages > 0, "60")
+	positive("guest-keep", s.GuestKeep > 0, "168h")
+	positive("keep", s.Keep > 0, "2160h")
+	if s.Data == "" {
+		errs = append(errs, errors.New("--data: 不能为空（must not be empty）"))
+	}
+	if s.Database != "" && !strings.HasPrefix(s.Database, "postgres://") && !strings.HasPrefix(s.Database, "postgresql://") {
+		errs = append(errs, errors.New("--database: 应以 postgres:// 开头；不填则使用 SQLite（must start with postgres://; leave it out for SQLite）"))
+	}
+	return errors.Join(errs...)
+}
+
+func (s *settings) database() string {
+	return cmp.Or(s.Database, filepath.Join(s.Data, "wenzi.db"))
+}
+
+// shownDatabase is database without the password.
+func (s *settings) shownDatabase() string {
+	if s.Database == "" {
+		return s.database()
+	}
+	u, err := url.Parse(s.Database)
+	if err != nil {
+		return "postgres://…"
+	}
+	return u.Redacted()
+}
+
+func (s *settings) name() string { return cmp.Or(s.Name, robot.DefaultName) }
+
+func (s *settings) guests() account.GuestLimits {
+	return account.GuestLimits{PerMinute: s.GuestMessages, Most: s.Guests, Keep: s.GuestKeep}
+}
+
+func (s *settings) logger(w io.Writer) *slog.Logger {
+	o := &slog.HandlerOptions{Level: s.LogLevel}
+	if s.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+type configCmd struct {
+	settings
+}
+
+// Run prints the settings as a settings file.
+func (c *configCmd) Run(e *env) error {
+	c.Database = c.shownDatabase()
+	v, t := reflect.ValueOf(c.settings), reflect.TypeFor[settings]()
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if _, err := fmt.Fprintf(e.stdout, "%s: %s\n", flagName(f), yamlScalar(v.Field(i).Interface())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func yamlScalar(v any) string {
+	if s, ok := v.(fmt.Stringer); ok {
+		v = s.String()
+	}
+	b, err := yaml.Marshal(v)
+	if err != nil {
+		return fmt.Sprintf("%q", fmt.Sprint(v))
+	}
+	return strings.TrimSpace(string(b))
+}
+
+func flagName(f reflect.StructField) string {
+	if n := f.Tag.Get("name"); n != "" {
+		return n
+	}
+	var b strings.Builder
+	for i, r := range f.Name {
+		if r >= 'A' && r <= 'Z' {
+			if i > 0 {
+				b.WriteByte('-')
+			}
+			r += 'a' - 'A'
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// fileResolver reads the settings file for flags that neither the command line
+// nor the environment sets.
+type fileResolver struct {
+	file string
+	keys map[string]*yaml.Node // values by key
+}
+
+// Validate loads the file, once the parser knows the command.
+func (r *fileResolver) Validate(*kong.Application) error { return nil }
+
+// Resolve implements kong.Resolver.
+func (r *fileResolver) Resolve(k *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	if r.keys == nil {
+		if err := r.load(k); err != nil {
+			return nil, err
+		}
+	}
+	node, ok := r.keys[flag.Name]
+	if !ok || flag.Name == "config" {
+		return nil, nil
+	}
+	for _, name := range flag.Envs {
+		if os.Getenv(name) != "" {
+			return nil, nil
+		}
+	}
+	trial := reflect.New(flag.Target.Type()).Elem()
+	if err := flag.Parse(kong.Scan().PushTyped(node.Value, kong.FlagValueToken), trial); err != nil {
+		return nil, fmt.Errorf("%s:%d: %w", r.file, node.Line, err)
+	}
+	if flag.Enum != "" && !flag.EnumMap()[node.Value] {
+		return nil, fmt.Errorf("%s:%d: 应为 %s 之一，现在是 %q（must be one of %s, is %q）", r.file, node.Line, flag.Enum, node.Value, flag.Enum, node.Value)
+	}
+	return node.Value, nil
+}
+
+func (r *fileResolver) load(k *kong.Context) error {
+	r.keys = map[string]*yaml.Node{}
+	known := map[string]bool{}
+	for _, flag := range k.Flags() {
+		known[flag.Name] = true
+		if flag.Name == "config" {
+			r.file, _ = k.FlagValue(flag).(string)
+		}
+	}
+	if r.file == "" {
+		return nil
+	}
+	data, err := os.ReadFile(r.file)
+	if err != nil {
+		return fmt.Errorf("设置文件（settings file）: %w", err)
+	}
+	var doc yaml.Node
+	if err := yaml.Unmarshal(data, &doc); err != nil {
+		return fmt.Errorf("%s: %w", r.file, err)
+	}
+	if len(doc.Content) == 0 {
+		return nil
+	}
+	root := doc.Content[0]
+	if root.Kind != yaml.MappingNode {
+		return fmt.Errorf("%s:%d: 应为“键: 值”的列表（must be a list of key: value）", r.file, root.Line)
+	}
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		key, value := root.Content[i], root.Content[i+1]
+		switch {
+		case !known[key.Value]:
+			return fmt.Errorf("%s:%d: %s: 没有这个设置，wenzi serve --help 列出全部（no such setting; wenzi serve --help lists them）", r.file, key.Line, key.Value)
+		case r.keys[key.Value] != nil:
+			return fmt.Errorf("%s:%d: %s: 重复（given twice）", r.file, key.Line, key.Value)
+		case value.Kind != yaml.ScalarNode:
+			return fmt.Errorf("%s:%d: %s: 应为单个值（must be one value）", r.file, value.Line, key.Value)
+		}
+		r.keys[key.Value] = value
+	}
+	return nil
+}

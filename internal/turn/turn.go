@@ -1,0 +1,211 @@
+// Package turn gives every message one answer. A turn is one message and its
+// answer, from the first delivery to its end: it is recorded before a byte of
+// the answer is written, and every repeat of the delivery gets the same bytes.
+//
+// It knows nothing of rules or models: what to say comes from a [Robot].
+package turn
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/wenzihq/wenzi/internal/store"
+	"github.com/wenzihq/wenzi/oa"
+)
+
+// recordTimeout is how long an answer waits for the store. What is left of the
+// delivery's 4.5 s is enough to answer without it.
+const recordTimeout = 3 * time.Second
+
+// Answer is what a robot says.
+type Answer struct {
+	Reply oa.Reply
+	By    string // what decided, for the record
+}
+
+// Robot decides what to say. It is asked once for a message; only when a repeat
+// comes after a restart it is asked again, and then the recorded answer counts.
+type Robot interface {
+	Answer(*oa.Request) (Answer, error)
+	// Sorry is the answer when Answer has failed.
+	Sorry(*oa.Request) Answer
+}
+
+// Account is whose turns they are.
+type Account struct {
+	// Key tells the account from all others while the process lives.
+	Key string
+	// ID is the account's number in the store, which may have to be asked.
+	ID    func(context.Context) (int64, error)
+	Robot Robot
+}
+
+// Engine runs the turns of all accounts.
+type Engine struct {
+	store   *store.Store
+	log     *slog.Logger
+	backlog backlog
+
+	mu   sync.Mutex
+	open map[string]*turn // being worked on, or held in the backlog
+}
+
+// turn is a message on its way to the record.
+type turn struct {
+	key     string
+	account Account
+	done    chan struct{}
+
+	// The following are settled when done is closed.
+	record     store.Turn
+	identity   string // oa.Request.Key
+	createTime int64
+	sequence   uint64
+	err        error
+}
+
+// New returns an engine that records in the store. Call [Engine.Run] too.
+func New(s *store.Store, log *slog.Logger) *Engine {
+	e := &Engine{store: s, log: log, open: map[string]*turn{}}
+	e.backlog.init()
+	return e
+}
+
+// Handler answers the deliveries of one account.
+func (e *Engine) Handler(a Account) oa.Handler {
+	return oa.HandlerFunc(func(ctx context.Context, r *oa.Request) (oa.Reply, error) {
+		t, repeat := e.enter(a, r)
+		if repeat {
+			return e.join(ctx, t, r)
+		}
+		held := false
+		defer func() { // also when something panics
+			if !held {
+				e.leave(t)
+			}
+			close(t.done)
+		}()
+		e.decide(t, r)
+		held, t.err = e.settle(ctx, t)
+		return oa.Encoded(t.record.Reply), t.err
+	})
+}
+
+// enter finds the turn of a delivery that came before, or opens one.
+func (e *Engine) enter(a Account, r *oa.Request) (t *turn, repeat bool) {
+	identity := r.Key()
+	key := a.Key + "\x00" + identity
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if t, repeat = e.open[key]; repeat {
+		return t, true
+	}
+	t = &turn{key: key, account: a, identity: identity, done: make(chan struct{}), err: oa.ErrUnanswered,
+		createTime: r.Message.Head().CreateTime, sequence: uint64(r.MsgID())}
+	e.open[key] = t
+	return t, false
+}
+
+func (e *Engine) leave(t *turn) {
+	e.mu.Lock()
+	delete(e.open, t.key)
+	e.mu.Unlock()
+}
+
+// join gives a repeat the answer of the delivery that came before.
+func (e *Engine) join(ctx context.Context, t *turn, r *oa.Request) (oa.Reply, error) {
+	select {
+	case <-t.done:
+	case <-ctx.Done():
+		return oa.Reply{}, oa.ErrUnanswered
+	}
+	if t.err != nil {
+		return oa.Reply{}, t.err
+	}
+	record := t.record
+	record.ArrivedAt, record.AnsweredAt = r.Arrived, time.Now()
+	if e.backlog.empty() {
+		if _, err := e.commit(ctx, t, record); err != nil {
+			e.log.Warn("a repeated delivery was answered but is not on record", "error", err)
+		}
+	}
+	return oa.Encoded(t.record.Reply), nil
+}
+
+// decide asks the robot and fills in the record.
+func (e *Engine) decide(t *turn, r *oa.Request) {
+	t.record = store.Turn{
+		OpenID:    r.Message.Head().FromUserName,
+		Kind:      r.Kind(),
+		Message:   []byte(r.Body()),
+		State:     store.Answered,
+		ArrivedAt: r.Arrived,
+	}
+	switch m := r.Message.(type) {
+	case *oa.SubscribeEvent:
+		t.record.Follow, t.record.Scene = store.Subscribed, m.Scene
+	case *oa.UnsubscribeEvent:
+		t.record.Follow = store.Unsubscribed
+	}
+	answer, err := e.ask(t.account.Robot, r)
+	if err != nil {
+		e.log.Error("the robot failed; the follower gets the fallback", "kind", t.record.Kind, "error_type", fmt.Sprintf("%T", err))
+		answer = t.account.Robot.Sorry(r)
+		t.record.State, t.record.Note = store.Failed, err.Error()
+	}
+	t.record.By = answer.By
+	t.record.Reply = r.Encode(answer.Reply, time.Now())
+	if len(t.record.Reply) == 0 && err == nil {
+		t.record.State = store.Acknowledged
+	}
+	t.record.AnsweredAt = time.Now()
+}
+
+// ask survives a panic of the robot, whose text it does not repeat: it may hold
+// the follower's.
+func (e *Engine) ask(robot Robot, r *oa.Request) (a Answer, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			e.log.Error("the robot panicked", "panic_type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+			a, err = Answer{}, fmt.Errorf("the robot panicked (%T)", p)
+		}
+	}()
+	return robot.Answer(r)
+}
+
+// settle records the turn. While the store is unavailable the turn is held in
+// memory and counts as recorded; when it does not fit there either, the
+// delivery stays unanswered, and WeChat brings it again.
+func (e *Engine) settle(ctx context.Context, t *turn) (held bool, err error) {
+	if e.backlog.empty() {
+		stored, err := e.commit(ctx, t, t.record)
+		if err == nil {
+			t.record.Reply = stored.Reply
+			return false, nil
+		}
+		e.log.Error("the store is unavailable; answers go on from memory until it is back", "error", err)
+	}
+	if e.backlog.add(t) {
+		return true, nil
+	}
+	return false, oa.ErrUnanswered
+}
+
+// commit records one delivery and returns what is stored, which is an earlier
+// delivery's where there was one.
+func (e *Engine) commit(ctx context.Context, t *turn, record store.Turn) (*store.Turn, error) {
+	// Whether WeChat is still waiting makes no difference to the record.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
+	id, err := t.account.ID(ctx)
+	if err != nil {
+		return nil, err
+	}
+	record.ID = store.NewTurnID(id, t.createTime, t.sequence, t.identity)
+	stored, _, err := e.store.Record(ctx, &record)
+	return stored, err
+}
