@@ -37,7 +37,6 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		kong.Description("雯子：微信公众号机器人 — answers WeChat Official Accounts."),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { exit = code }),
-		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.Resolvers(&fileResolver{}),
 	)
@@ -50,7 +49,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exit
 	}
 	if err != nil {
-		fmt.Fprintln(stderr, "wenzi:", err)
+		fmt.Fprintf(stderr, "wenzi: %v\n用法见 wenzi --help（see wenzi --help）\n", err)
 		return 2
 	}
 	err = k.Run(&env{ctx: ctx, stdout: stdout, stderr: stderr})

@@ -177,6 +177,9 @@ func (s *server) welcome(w io.Writer) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "雯子 wenzi %s 已启动（is running）\n\n", version())
 	fmt.Fprintf(&b, "  监听 listen    %s\n", s.listeners[0].Addr())
+	if s.AdminListen != "" {
+		fmt.Fprintf(&b, "  管理 admin     %s\n", s.listeners[1].Addr())
+	}
 	fmt.Fprintf(&b, "  数据 database  %s\n\n", s.shownDatabase())
 	registered := s.accounts.Accounts()
 	for _, a := range registered {

@@ -23,13 +23,13 @@ import (
 // settings of a server. Each is a flag, a WENZI_… variable, and a key of the
 // settings file, in this order.
 type settings struct {
-	ConfigFile    string        `name:"config" env:"WENZI_CONFIG" type:"path" help:"设置文件（YAML，键与参数同名）— settings file, keys named like the flags."`
+	ConfigFile    string        `name:"config" env:"WENZI_CONFIG" help:"设置文件（YAML，键与参数同名）— settings file, keys named like the flags."`
 	Listen        string        `env:"WENZI_LISTEN" default:":8080" help:"监听地址 — address of the callback."`
 	AdminListen   string        `env:"WENZI_ADMIN_LISTEN" help:"/healthz /readyz /metrics 另用的监听地址，默认同上 — a listener of their own for everything else."`
 	Data          string        `env:"WENZI_DATA" default:"./data" help:"数据目录 — data directory."`
 	Database      string        `env:"WENZI_DATABASE" help:"postgres://… ，默认用数据目录里的 SQLite — default: SQLite in the data directory."`
 	Synchronous   string        `env:"WENZI_SYNCHRONOUS" default:"full" enum:"full,normal" help:"SQLite 写盘方式：full 断电不丢，normal 更快 — normal gives up power loss."`
-	Bot           string        `env:"WENZI_BOT" type:"path" help:"启动时应用的 bot.yaml — applied at start."`
+	Bot           string        `env:"WENZI_BOT" help:"启动时应用的 bot.yaml — applied at start."`
 	OpenHosting   string        `env:"WENZI_OPEN_HOSTING" default:"auto" enum:"auto,on,off" help:"开放托管：地址最后一段即 Token，无需登记；auto 表示未登记账号时开放 — serve unregistered accounts."`
 	Name          string        `env:"WENZI_NAME" help:"开放托管时显示的名字，默认「是雯子吖」 — name shown for guests."`
 	Guests        int           `env:"WENZI_GUESTS" default:"1000" help:"最多托管多少个未登记账号 — most guests."`
@@ -97,7 +97,9 @@ type configCmd struct {
 
 // Run prints the settings as a settings file.
 func (c *configCmd) Run(e *env) error {
-	c.Database = c.shownDatabase()
+	if c.Database != "" {
+		c.Database = c.shownDatabase()
+	}
 	v, t := reflect.ValueOf(c.settings), reflect.TypeFor[settings]()
 	for i := range t.NumField() {
 		f := t.Field(i)
@@ -143,7 +145,7 @@ type fileResolver struct {
 	keys map[string]*yaml.Node // values by key
 }
 
-// Validate loads the file, once the parser knows the command.
+// Validate implements kong.Resolver; mistakes are found where they are used.
 func (r *fileResolver) Validate(*kong.Application) error { return nil }
 
 // Resolve implements kong.Resolver.

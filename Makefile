@@ -1,0 +1,35 @@
+# make test    everything CI runs; installs what it needs on Debian
+# make check   gofmt, vet, lint only
+# make bench   the speed figures of docs/benchmarks.md
+# make build   bin/wenzi
+
+GO        ?= go
+FUZZTIME  ?= 5s
+LINT       = $(GO) tool -modfile=tools/go.mod golangci-lint
+
+.PHONY: test check unit fuzz bench build deps
+
+test: deps check unit fuzz
+
+deps:
+	scripts/deps.sh
+
+check:
+	test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet ./...
+	cd bench/loadgen && $(GO) vet ./...
+	$(GO) mod tidy -diff
+	$(LINT) run ./...
+
+unit:
+	scripts/with-postgres.sh $(GO) test -race ./...
+	cd bench/loadgen && $(GO) test ./...
+
+fuzz:
+	scripts/fuzz.sh $(FUZZTIME)
+
+bench:
+	bench/run.sh
+
+build:
+	$(GO) build -o bin/wenzi ./cmd/wenzi

@@ -1,0 +1,30 @@
+#!/bin/sh
+# Runs a command with WENZI_TEST_POSTGRES naming a PostgreSQL of its own, on a
+# socket in a new directory, and stops and deletes it afterwards. Without
+# PostgreSQL the command runs all the same.
+set -eu
+bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
+if [ -z "$bin" ] && command -v pg_ctl >/dev/null; then
+	bin=$(dirname "$(command -v pg_ctl)")
+fi
+if [ -z "$bin" ] || [ -n "${WENZI_TEST_POSTGRES:-}" ]; then
+	exec "$@"
+fi
+dir=$(mktemp -d)
+as() { "$@"; }
+if [ "$(id -u)" = 0 ]; then # PostgreSQL refuses to run as root
+	chown postgres "$dir"
+	as() { runuser -u postgres -- "$@"; }
+fi
+stop() {
+	(cd / && as "$bin/pg_ctl" -D "$dir/data" -m immediate stop >/dev/null 2>&1) || true
+	rm -rf "$dir"
+}
+trap stop EXIT INT TERM
+(
+	cd /
+	as "$bin/initdb" -D "$dir/data" -U postgres --auth=trust --encoding=UTF8 --locale=C >/dev/null
+	as "$bin/pg_ctl" -D "$dir/data" -w -l "$dir/log" -o "-c listen_addresses='' -k $dir -c max_connections=200" start >/dev/null
+) || { cat "$dir/log" >&2; exit 1; }
+chmod 755 "$dir"
+WENZI_TEST_POSTGRES="postgres://postgres@/postgres?host=$dir" "$@"
