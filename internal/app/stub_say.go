@@ -1,3 +1,0 @@
-package app
-
-type sayCmd struct{}
