@@ -1,7 +1,6 @@
 package oa
 
 import (
-	"bytes"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -111,14 +110,15 @@ func (f *planField) set(dst reflect.Value, e *Element) {
 	case dst.Kind() == reflect.String:
 		dst.SetString(e.Text)
 	case dst.CanInt():
-		n, _ := strconv.ParseInt(strings.TrimSpace(e.Text), 10, dst.Type().Bits())
-		dst.SetInt(n)
+		if n, err := strconv.ParseInt(strings.TrimSpace(e.Text), 10, dst.Type().Bits()); err == nil {
+			dst.SetInt(n)
+		}
 	case dst.CanUint():
-		n, _ := strconv.ParseUint(strings.TrimSpace(e.Text), 10, dst.Type().Bits())
-		dst.SetUint(n)
+		if n, err := strconv.ParseUint(strings.TrimSpace(e.Text), 10, dst.Type().Bits()); err == nil {
+			dst.SetUint(n)
+		}
 	case dst.CanFloat():
-		n, err := strconv.ParseFloat(strings.TrimSpace(e.Text), dst.Type().Bits())
-		if err == nil {
+		if n, err := strconv.ParseFloat(strings.TrimSpace(e.Text), dst.Type().Bits()); err == nil {
 			dst.SetFloat(n)
 		}
 	default:
@@ -211,37 +211,43 @@ func (f *planField) encode(b []byte, v reflect.Value) []byte {
 	return append(append(append(b, "</"...), f.name...), ">\n"...)
 }
 
-// appendCDATA appends s as CDATA that any XML parser reads back: "]]>" is
-// split, characters that XML forbids go, broken UTF-8 becomes U+FFFD.
-func appendCDATA(b []byte, s string) []byte {
+// appendCDATA appends s as CDATA that any XML parser reads back as
+// printable(s): "]]>" is split.
+func appendCDATA(b []byte, s string) []byte { return appendSections(b, printable(s)) }
+
+// appendSections is appendCDATA for what is printable already.
+func appendSections(b []byte, s string) []byte {
 	b = append(b, cdataOpen...)
-	start := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c < utf8.RuneSelf {
-			switch {
-			case c == '>':
-				b = append(b, s[start:i]...)
-				start = i
-				if bytes.HasSuffix(b, []byte("]]")) {
-					b = append(b, cdataClose+cdataOpen...)
-				}
-			case c < 0x20 && c != '\t' && c != '\n':
-				b = append(b, s[start:i]...)
-				start = i + 1
-			}
-			i++
-			continue
+	for {
+		before, after, more := strings.Cut(s, cdataClose)
+		b = append(b, before...)
+		if !more {
+			return append(b, cdataClose...)
 		}
-		r, size := utf8.DecodeRuneInString(s[i:])
-		if r == utf8.RuneError && size == 1 || r == 0xFFFE || r == 0xFFFF {
-			b = append(b, s[start:i]...)
-			if size == 1 {
-				b = append(b, "\uFFFD"...)
-			}
-			start = i + size
-		}
-		i += size
+		b = append(b, "]]"+cdataClose+cdataOpen+">"...)
+		s = after
 	}
-	return append(append(b, s[start:]...), cdataClose...)
+}
+
+// printable returns s as XML can hold it: line ends are LF, characters that
+// XML forbids are gone, broken UTF-8 is U+FFFD.
+func printable(s string) string {
+	simple, high := true, false
+	for i := 0; i < len(s) && simple; i++ {
+		simple = !isControl(s[i])
+		high = high || s[i] >= utf8.RuneSelf
+	}
+	if simple && (!high || utf8.ValidString(s) && !strings.Contains(s, "\uFFFE") && !strings.Contains(s, "\uFFFF")) {
+		return s
+	}
+	s = strings.ReplaceAll(s, "\r\n", "\n")
+	return strings.Map(func(r rune) rune { // which makes U+FFFD of broken UTF-8
+		switch {
+		case r == '\r':
+			return '\n'
+		case !legal(r):
+			return -1
+		}
+		return r
+	}, s)
 }

@@ -36,15 +36,24 @@ func Sign(parts ...string) string {
 	return string(sum[:])
 }
 
-// sign is Sign with a scratch buffer, which keeps the hot path off the heap.
-func sign(buf []byte, parts ...string) [2 * sha1.Size]byte {
-	var sorted [4]string
-	s := append(sorted[:0], parts...)
-	slices.Sort(s)
-	for _, p := range s {
-		buf = append(buf, p...)
+// sign is Sign off the heap. encrypt is one more part, nil where there is none.
+func sign(encrypt []byte, parts ...string) [2 * sha1.Size]byte {
+	var room [4]string
+	sorted := append(room[:0], parts...)
+	slices.Sort(sorted)
+	joined := make([]byte, 0, 768) // enough for a usual Encrypt
+	written := false
+	for _, p := range sorted {
+		if !written && string(encrypt) < p {
+			joined = append(joined, encrypt...)
+			written = true
+		}
+		joined = append(joined, p...)
 	}
-	sum := sha1.Sum(buf)
+	if !written {
+		joined = append(joined, encrypt...)
+	}
+	sum := sha1.Sum(joined)
 	var out [2 * sha1.Size]byte
 	hex.Encode(out[:], sum[:])
 	return out
@@ -105,12 +114,12 @@ func (k *Key) appendSeal(dst, buf []byte, random [16]byte, msg []byte, appID str
 // Open decrypts the text of an Encrypt element. Check its msg_signature first.
 // The error is [ErrCiphertext] or [ErrAppID].
 func (k *Key) Open(encrypt, appID string) ([]byte, error) {
-	return k.open(nil, encrypt, appID)
+	return k.open(nil, []byte(encrypt), appID)
 }
 
 // open decrypts into buf, of which the result is a part.
-func (k *Key) open(buf []byte, encrypt, appID string) ([]byte, error) {
-	b, err := base64.StdEncoding.AppendDecode(buf[:0], []byte(encrypt))
+func (k *Key) open(buf, encrypt []byte, appID string) ([]byte, error) {
+	b, err := base64.StdEncoding.AppendDecode(buf[:0], encrypt)
 	if err != nil || len(b) == 0 || len(b)%aes.BlockSize != 0 {
 		return nil, ErrCiphertext
 	}

@@ -3,6 +3,7 @@ package oa
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/big"
@@ -39,7 +40,8 @@ func newDelivery(a Account, address string, body []byte, timestamp, nonce string
 	if err != nil {
 		return nil, fmt.Errorf("oa: address of the server: %w", err)
 	}
-	elements, err := scan(clean(body), nil)
+	text := clean(body)
+	elements, err := scan(text, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +56,9 @@ func newDelivery(a Account, address string, body []byte, timestamp, nonce string
 		}
 		encrypt := key.Seal(body, a.AppID)
 		params = append(params, [2]string{"encrypt_type", "aes"}, [2]string{"msg_signature", Sign(a.Token, timestamp, nonce, encrypt)})
-		body = wrap(a.mode(), body, elements, encrypt)
+		if body, err = wrap(a.mode(), body, encrypt); err != nil {
+			return nil, err
+		}
 	}
 	query := u.RawQuery
 	for _, p := range params {
@@ -74,28 +78,64 @@ func newDelivery(a Account, address string, body []byte, timestamp, nonce string
 		"Pragma":       {"no-cache"},
 		"Content-Type": {"text/xml"},
 	}
+	if isJSON(text) {
+		req.Header.Set("Content-Type", "application/json")
+	}
 	return req, nil
 }
 
 // wrap writes the encrypted body: every element on a line of its own, indented
-// by four spaces; in compat mode the clear elements first.
-func wrap(mode Mode, clear []byte, elements []Element, encrypt string) []byte {
-	var b []byte
-	b = append(b, "<xml>\n"...)
-	if mode == Compat {
-		inner := bytes.TrimSuffix(bytes.TrimPrefix(bytes.TrimSpace(clear), []byte("<xml>")), []byte("</xml>"))
-		for line := range bytes.Lines(bytes.TrimSpace(inner)) {
-			b = append(append(append(b, "    "...), bytes.TrimRight(line, "\n")...), '\n')
-		}
-	} else {
-		for _, name := range []string{"ToUserName", "AppId"} {
-			if e, ok := Find(elements, name); ok {
-				b = appendElement(append(b, "    "...), name, e.Text)
-			}
-		}
+// by four spaces; in compat mode the clear elements first (reference §2.2). Where
+// the data is JSON, so is the body (§3.4).
+func wrap(mode Mode, clear []byte, encrypt string) ([]byte, error) {
+	s := clean(clear)
+	elements, err := scan(s, nil)
+	if err != nil {
+		return nil, err
 	}
-	b = append(b, "    <Encrypt>"+cdataOpen...)
-	return append(append(b, encrypt...), cdataClose+"</Encrypt>\n</xml>\n"...)
+	receiver, ok := Find(elements, "ToUserName")
+	if !ok {
+		receiver, ok = Find(elements, "AppId")
+	}
+	if isJSON(s) {
+		return json.Marshal(struct{ ToUserName, Encrypt string }{receiver.Text, encrypt})
+	}
+	b := []byte("<xml>\n")
+	const indent = "    "
+	if mode == Compat {
+		raw, err := rawElements(s)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range raw {
+			b = append(append(append(b, indent...), e...), '\n')
+		}
+	} else if ok {
+		b = appendElement(append(b, indent...), receiver.Name, receiver.Text)
+	}
+	b = append(b, indent+"<Encrypt>"+cdataOpen...)
+	return append(append(b, encrypt...), cdataClose+"</Encrypt>\n</xml>\n"...), nil
+}
+
+// rawElements cuts a body into its top-level elements as they are written.
+func rawElements(s string) ([]string, error) {
+	p := scanner{s: trim(s)}
+	if !p.open() {
+		return nil, errMalformed
+	}
+	var raw []string
+	for {
+		p.space()
+		if p.closes("xml") {
+			return raw, nil
+		}
+		before := p.s
+		name, ok := p.start()
+		if !ok || !p.value(&Element{Name: name}, 0) {
+			return nil, errMalformed
+		}
+		raw = append(raw, before[:len(before)-len(p.s)])
+	}
 }
 
 // NewCheck builds the GET with which WeChat verifies the account's server

@@ -1,6 +1,7 @@
 package oa
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/json"
 	"strconv"
@@ -16,6 +17,38 @@ type envelope struct {
 	json             bool
 }
 
+// findEncrypt returns the text of the Encrypt element of a body, nil if there is
+// none. In compat mode it is the last element (reference §2.2), and nothing that
+// stands before it matters: a follower's text there may look like anything.
+func findEncrypt(body []byte) (encrypt []byte, json bool) {
+	if body = bytes.TrimLeft(bytes.TrimPrefix(body, []byte("\uFEFF")), " \t\r\n"); bytes.HasPrefix(body, []byte("{")) {
+		elements, err := scan(clean(body), nil)
+		if err != nil {
+			return nil, true
+		}
+		e, _ := Find(elements, "Encrypt")
+		return bytes.TrimSpace([]byte(e.Text)), true
+	}
+	// Forwards is 0.5 µs faster than bytes.LastIndex here.
+	found := false
+	for {
+		_, after, ok := bytes.Cut(body, []byte("<Encrypt>"))
+		if !ok {
+			break
+		}
+		body, found = after, true
+	}
+	encrypt, _, ok := bytes.Cut(body, []byte("</Encrypt>"))
+	if !found || !ok {
+		return nil, false
+	}
+	encrypt = bytes.TrimSpace(encrypt)
+	if section, ok := bytes.CutPrefix(encrypt, []byte(cdataOpen)); ok {
+		encrypt = bytes.TrimSpace(bytes.TrimSuffix(section, []byte(cdataClose)))
+	}
+	return encrypt, false
+}
+
 // seal wraps the clear XML of a reply; the result lives in the scratch.
 func (e *envelope) seal(clear []byte, s *scratch) []byte {
 	if e.json {
@@ -24,7 +57,7 @@ func (e *envelope) seal(clear []byte, s *scratch) []byte {
 	var random [16]byte
 	rand.Read(random[:])
 	s.cipher, s.sealed = e.key.appendSeal(s.sealed[:0], s.cipher[:0], random, clear, e.appID)
-	sum := sign(s.sign[:0], e.token, e.timestamp, e.nonce, string(s.sealed))
+	sum := sign(s.sealed, e.token, e.timestamp, e.nonce)
 	b := s.out[:0]
 	if e.json {
 		nonce, _ := json.Marshal(e.nonce) // a string never fails

@@ -1,6 +1,9 @@
 package oa
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // Event is a message of MsgType "event".
 type Event interface {
@@ -163,7 +166,15 @@ type MassSendJobFinishEvent struct {
 	} `xml:"ArticleUrlResult,omitempty"`
 }
 
-func (e *MassSendJobFinishEvent) jobID() int64 { return e.MsgID }
+func (e *MassSendJobFinishEvent) jobKey() string { return jobKey(e.MsgID) }
+
+// jobKey is the job's id as part of [Request.Key], "" where there is none.
+func jobKey(id int64) string {
+	if id == 0 {
+		return ""
+	}
+	return strconv.FormatInt(id, 10)
+}
 
 // CopyrightResult is the originality check of one article of a mass send.
 type CopyrightResult struct {
@@ -184,7 +195,7 @@ type TemplateSendJobFinishEvent struct {
 	Status string // "success", "failed:user block", "failed: system failed"
 }
 
-func (e *TemplateSendJobFinishEvent) jobID() int64 { return e.MsgID }
+func (e *TemplateSendJobFinishEvent) jobKey() string { return jobKey(e.MsgID) }
 
 // PublishJobFinishEvent: the result of a publish job (发布, reference §6.7).
 type PublishJobFinishEvent struct {
@@ -204,7 +215,14 @@ type PublishJobFinishEvent struct {
 	} `xml:"PublishEventInfo"`
 }
 
-func (e *PublishJobFinishEvent) jobKey() string { return e.Result.PublishID }
+// jobKey has the status too: what was published is reported again when it is
+// deleted or banned later.
+func (e *PublishJobFinishEvent) jobKey() string {
+	if e.Result.PublishID == "" {
+		return ""
+	}
+	return e.Result.PublishID + "/" + strconv.Itoa(e.Result.Status)
+}
 
 // SubscribeMsgPopupEvent: a follower chose in the popup of a subscription
 // notice (订阅通知, reference §6.8).

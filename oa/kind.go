@@ -113,7 +113,7 @@ func lookup(types []*messageType, name string, fold bool) *messageType {
 var (
 	errIncomplete = errors.New("oa: the delivery lacks ToUserName, FromUserName or MsgType")
 	errEncrypted  = errors.New("oa: the delivery is encrypted, but the account is in plain mode: " +
-		"set 明文模式 in WeChat's 服务器配置, or give the account its EncodingAESKey and AppID")
+		"set 明文模式 or 兼容模式 in WeChat's 服务器配置, or give the account its EncodingAESKey and AppID")
 )
 
 // parse makes a message of the elements of a clean, decrypted body.

@@ -46,6 +46,7 @@ type Middleware func(Handler) Handler
 // concurrent use.
 type Mux struct {
 	routes     map[string]*route
+	texts      bool // some pattern is an exact text
 	regexps    []*route
 	middleware []Middleware
 }
@@ -84,11 +85,17 @@ func (m *Mux) HandleFunc(pattern string, f func(context.Context, *Request) (Repl
 // HandleRegexp registers a function for text messages (and recognised speech)
 // that match the expression. Named groups are path values.
 func (m *Mux) HandleRegexp(expr string, f func(context.Context, *Request) (Reply, error)) {
+	where := caller()
 	re, err := regexp.Compile(expr)
 	if err != nil {
-		panic(fmt.Sprintf("oa: pattern at %s: %v", caller(), err))
+		panic(fmt.Sprintf("oa: expression at %s: %v", where, err))
 	}
-	m.regexps = append(m.regexps, &route{handler: m.wrap(HandlerFunc(f)), names: re.SubexpNames(), expr: re})
+	for _, old := range m.regexps {
+		if old.expr.String() == expr {
+			panic(fmt.Sprintf("oa: expression %q at %s is registered already, at %s", expr, where, old.where))
+		}
+	}
+	m.regexps = append(m.regexps, &route{handler: m.wrap(HandlerFunc(f)), names: re.SubexpNames(), expr: re, where: where})
 }
 
 // On registers a typed function for all deliveries of type T, a pointer to a
@@ -141,6 +148,7 @@ func (m *Mux) handle(pattern string, h Handler, where string) {
 		panic(fmt.Sprintf("oa: pattern %q at %s is registered already, at %s", pattern, where, old.where))
 	}
 	m.routes[key] = &route{handler: m.wrap(h), names: names, where: where}
+	m.texts = m.texts || strings.HasPrefix(key, "text/")
 }
 
 // routeOf turns a pattern into the key under which it is looked up.
@@ -151,6 +159,8 @@ func routeOf(pattern string) (key string, names []string, err error) {
 		return "", nil, fmt.Errorf("a part is empty")
 	case !more:
 		return pattern, nil, nil
+	case kind == "text" && FoldText(rest) == "":
+		return "", nil, fmt.Errorf("no text is blank")
 	case kind == "text":
 		return "text/" + FoldText(rest), nil, nil
 	case kind == "info":
@@ -213,8 +223,10 @@ func (m *Mux) find(r *Request) (*route, []string) {
 	}
 	msgType := r.Message.Head().MsgType
 	if text := r.Text(); text != "" {
-		if rt := m.routes["text/"+FoldText(text)]; rt != nil {
-			return rt, nil
+		if m.texts {
+			if rt := m.routes["text/"+FoldText(text)]; rt != nil {
+				return rt, nil
+			}
 		}
 		for _, rt := range m.regexps {
 			if match := rt.expr.FindStringSubmatch(text); match != nil {

@@ -29,8 +29,8 @@ var (
 type Reply struct {
 	msgType  string
 	text     string // content, media id, or agent
-	video    VideoContent
-	music    MusicContent
+	video    *VideoContent
+	music    *MusicContent
 	articles []Article
 	xml      []byte // of Encoded
 }
@@ -47,7 +47,8 @@ func Encoded(xml []byte) Reply { return Reply{xml: xml} }
 // Text replies with a text, at most [MaxTextBytes] long; see [Clip]. LF breaks
 // lines; <a href="…"> links; nothing else is markup.
 func Text(s string) (Reply, error) {
-	if strings.IndexFunc(s, legal) < 0 {
+	s = printable(s)
+	if strings.TrimSpace(s) == "" {
 		return Reply{}, fmt.Errorf("text: %w", ErrEmpty)
 	}
 	if len(s) > MaxTextBytes {
@@ -61,10 +62,16 @@ func Clip(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
+	n = max(n, 0)
+	for cut := n; cut > max(n-utf8.UTFMax, 0); cut-- {
+		if utf8.RuneStart(s[cut]) {
+			return s[:cut]
+		}
 	}
-	return s[:n]
+	if n < utf8.UTFMax {
+		return "" // not a whole character
+	}
+	return s[:n] // not UTF-8
 }
 
 // Image replies with an image by its media id, temporary or permanent.
@@ -93,7 +100,7 @@ func Video(v VideoContent) (Reply, error) {
 	if v.MediaID == "" {
 		return Reply{}, fmt.Errorf("video: media id: %w", ErrEmpty)
 	}
-	return Reply{msgType: "video", video: v}, nil
+	return Reply{msgType: "video", video: &v}, nil
 }
 
 // MusicContent is a music card. Only ThumbMediaID is required.
@@ -110,7 +117,7 @@ func Music(m MusicContent) (Reply, error) {
 	if m.ThumbMediaID == "" {
 		return Reply{}, fmt.Errorf("music: thumb media id: %w", ErrEmpty)
 	}
-	return Reply{msgType: "music", music: m}, nil
+	return Reply{msgType: "music", music: &m}, nil
 }
 
 // Article is one entry of a news reply. The platform asks for all four fields.
@@ -160,7 +167,7 @@ func (r *Reply) appendXML(b []byte, to, from string, createTime int64) []byte {
 	b = appendElement(append(b, "</CreateTime>\n"...), "MsgType", r.msgType)
 	switch r.msgType {
 	case "text":
-		b = appendElement(b, "Content", r.text)
+		b = append(appendSections(append(b, "<Content>"...), r.text), "</Content>\n"...)
 	case "image":
 		b = appendElement(append(b, "<Image>\n"...), "MediaId", r.text)
 		b = append(b, "</Image>\n"...)

@@ -2,6 +2,9 @@ package oa
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -24,8 +27,8 @@ type Request struct {
 	match []string
 }
 
-// Body returns the delivery as it was parsed: decrypted, without characters
-// that XML forbids.
+// Body returns the delivery as it was parsed: decrypted, without control
+// characters, in valid UTF-8.
 func (r *Request) Body() string { return r.body }
 
 // Elements returns all elements of the delivery in order, also those that the
@@ -80,33 +83,54 @@ func kindOf(m Message) string {
 	return m.Head().MsgType
 }
 
+// MsgID returns the MsgId of an ordinary message, 0 for everything else.
+func (r *Request) MsgID() int64 {
+	if m, ok := r.Message.(interface{ msgID() int64 }); ok {
+		return m.msgID()
+	}
+	return 0
+}
+
 // Key is the same for all deliveries of one message and different for any two
-// messages of the account (排重, reference §4.2). It holds the follower's OpenID.
+// messages of the account (排重, reference §4.2). It holds the follower's OpenID;
+// it is UTF-8 without NUL, so that any store takes it.
 func (r *Request) Key() string {
 	h := r.Message.Head()
-	join := func(parts ...string) string { return strings.Join(parts, "\x00") }
+	to := h.ToUserName
+	join := func(parts ...string) string { return strings.Join(parts, "\x1f") } // in no delivery, see clean
 	switch m := r.Message.(type) {
 	case interface{ msgID() int64 }:
 		if id := m.msgID(); id != 0 {
-			return join(h.ToUserName, h.FromUserName, strconv.FormatInt(id, 10))
-		}
-	case interface{ jobID() int64 }:
-		if id := m.jobID(); id != 0 {
-			return join(h.ToUserName, r.Kind(), strconv.FormatInt(id, 10))
+			return join(to, h.FromUserName, strconv.FormatInt(id, 10))
 		}
 	case interface{ jobKey() string }:
 		if key := m.jobKey(); key != "" {
-			return join(h.ToUserName, r.Kind(), key)
+			return join(to, r.Kind(), key)
 		}
 	case Info:
-		i := m.InfoHead()
-		sum := sha256.Sum256([]byte(r.body))
-		return join(i.AppID, r.Kind(), strconv.FormatInt(h.CreateTime, 10), string(sum[:]))
+		to = m.InfoHead().AppID
 	}
-	// Two events of a follower can share a second; a repeat has the same body.
-	sum := sha256.Sum256([]byte(r.body))
-	return join(h.ToUserName, h.FromUserName, strconv.FormatInt(h.CreateTime, 10), r.Kind(), routeKey(r.Message), string(sum[:]))
+	// Two events of a follower can share a second; a repeat has the same
+	// elements, though perhaps not the same Encrypt (reference §4.1).
+	sum := sha256.New()
+	hashElements(sum, r.Elements())
+	return join(to, h.FromUserName, strconv.FormatInt(h.CreateTime, 10), r.Kind(), hex.EncodeToString(sum.Sum(nil)))
 }
+
+// hashElements writes the elements so that different ones cannot look the same.
+func hashElements(w io.Writer, elements []Element) {
+	for _, e := range elements {
+		if e.Name != "Encrypt" {
+			fmt.Fprintf(w, "%q %q %d ", e.Name, e.Text, len(e.Children))
+			hashElements(w, e.Children)
+		}
+	}
+}
+
+// EventKey returns what tells events of one name apart: the scene of a QR code
+// (without "qrscene_"), the key of a menu button, the address it opens; "" for
+// messages and for events without one. It is the last part of a [Mux] pattern.
+func (r *Request) EventKey() string { return routeKey(r.Message) }
 
 func routeKey(m Message) string {
 	if k, ok := m.(interface{ routeKey() string }); ok {

@@ -23,6 +23,8 @@ const (
 	DefaultDeadline = 4500 * time.Millisecond
 	// holdLimit is how long an unanswered delivery is kept open at most.
 	holdLimit = 7 * time.Second
+	// maxKind is how much of a message's kind is logged, in bytes.
+	maxKind = 64
 	// DefaultMaxBody is the most that a body may have, in bytes.
 	DefaultMaxBody = 64 << 10
 )
@@ -55,7 +57,8 @@ type Server struct {
 type Option func(*Server)
 
 // WithLogger sets the logger; [slog.Default] is the default. Nothing that is
-// logged holds a secret, an OpenID or a text.
+// logged holds a secret, an OpenID or a text. Why a request was refused is
+// logged at [slog.LevelDebug]: everybody can send one.
 func WithLogger(l *slog.Logger) Option { return func(s *Server) { s.log = l } }
 
 // WithDeadline sets the time a delivery can be answered in, [DefaultDeadline].
@@ -88,9 +91,11 @@ const (
 // Exchange is one HTTP request and what became of it.
 type Exchange struct {
 	Outcome Outcome
-	// Err says why, for Refused, Unreadable, Failed and Unanswered.
+	// Err says why, for Refused, Unreadable, Failed and Unanswered. For Failed it
+	// is the handler's own, whose text may hold what the follower wrote.
 	Err error
-	// Kind is that of [Request.Kind], "" before a message was read.
+	// Kind is that of [Request.Kind], at most 64 bytes of it, "" before a message
+	// was read. The sender chooses it: an event can have any name.
 	Kind string
 	// Took is the time from the request's arrival.
 	Took time.Duration
@@ -113,11 +118,10 @@ var (
 )
 
 var (
-	successBody       = []byte("success")
-	xmlContentType    = []string{"text/xml; charset=utf-8"}
-	jsonContentType   = []string{"application/json; charset=utf-8"}
-	plainContentType  = []string{"text/plain; charset=utf-8"}
-	successLengthText = []string{"7"}
+	successBody      = []byte("success")
+	xmlContentType   = []string{"text/xml; charset=utf-8"}
+	jsonContentType  = []string{"application/json; charset=utf-8"}
+	plainContentType = []string{"text/plain; charset=utf-8"}
 )
 
 // NewServer makes the server of one account. It refuses what [Account.Validate]
@@ -164,52 +168,56 @@ type scratch struct {
 	cipher   []byte
 	sealed   []byte
 	out      []byte
-	sign     []byte
 	elements []Element
 }
 
-// query has the parameters that WeChat appends to the server's address.
-type query struct {
+// parameters are those that WeChat appends to the server's address.
+type parameters struct {
 	signature, timestamp, nonce, openID, msgSignature, echostr string
 	hasEcho                                                    bool
 }
 
-// parseQuery takes the first of each parameter.
-func parseQuery(raw string) query {
-	var q query
+// parseQuery takes the first of each parameter, as [url.Values.Get] would.
+func parseQuery(raw string) parameters {
+	var (
+		q    parameters
+		seen [6]bool
+	)
+	escaped := strings.IndexByte(raw, '%') >= 0 || strings.IndexByte(raw, '+') >= 0
 	for raw != "" {
 		var pair string
 		pair, raw, _ = strings.Cut(raw, "&")
 		name, value, _ := strings.Cut(pair, "=")
 		var dst *string
+		var i int
 		switch name {
 		case "signature":
-			dst = &q.signature
+			dst, i = &q.signature, 0
 		case "timestamp":
-			dst = &q.timestamp
+			dst, i = &q.timestamp, 1
 		case "nonce":
-			dst = &q.nonce
+			dst, i = &q.nonce, 2
 		case "openid":
-			dst = &q.openID
+			dst, i = &q.openID, 3
 		case "msg_signature":
-			dst = &q.msgSignature
+			dst, i = &q.msgSignature, 4
 		case "echostr":
-			dst = &q.echostr
-			q.hasEcho = true
+			dst, i = &q.echostr, 5
 		default:
 			continue
 		}
-		if *dst != "" {
+		if seen[i] {
 			continue
 		}
-		if strings.ContainsAny(value, "%+") {
+		if escaped {
 			var err error
 			if value, err = url.QueryUnescape(value); err != nil {
 				continue
 			}
 		}
-		*dst = value
+		*dst, seen[i] = value, true
 	}
+	q.hasEcho = seen[5]
 	return q
 }
 
@@ -232,7 +240,7 @@ type exchange struct {
 	w       http.ResponseWriter
 	r       *http.Request
 	arrived time.Time
-	q       query
+	q       parameters
 	token   string // the one that fits
 	result  Exchange
 }
@@ -269,9 +277,8 @@ func (x *exchange) verify() error {
 	if x.q.signature == "" || x.q.timestamp == "" || x.q.nonce == "" {
 		return ErrNoSignature
 	}
-	var buf [128]byte
 	for _, token := range x.tokens {
-		if sameSignature(sign(buf[:0], token, x.q.timestamp, x.q.nonce), x.q.signature) {
+		if sameSignature(sign(nil, token, x.q.timestamp, x.q.nonce), x.q.signature) {
 			x.token = token
 			return nil
 		}
@@ -281,6 +288,7 @@ func (x *exchange) verify() error {
 
 func (x *exchange) refuse(err error) {
 	x.result.Outcome, x.result.Err = Refused, err
+	x.log.Debug("request refused", "reason", err)
 	x.w.Header()["Content-Length"] = []string{"0"}
 	x.w.WriteHeader(http.StatusNotFound)
 }
@@ -290,7 +298,6 @@ func (x *exchange) success(o Outcome, err error) {
 	x.result.Outcome, x.result.Err = o, err
 	h := x.w.Header()
 	h["Content-Type"] = plainContentType
-	h["Content-Length"] = successLengthText
 	x.w.Write(successBody)
 }
 
@@ -324,34 +331,37 @@ func (x *exchange) deliver() {
 		return
 	}
 	req, env, err := x.open(sc)
-	switch {
-	case errors.Is(err, ErrNoEnvelope), errors.Is(err, ErrBodySignature), errors.Is(err, ErrCiphertext), errors.Is(err, ErrAppID):
-		x.refuse(err)
-		return
-	case err != nil:
-		x.log.Warn("delivery is verified but cannot be read", "reason", err)
-		x.success(Unreadable, err)
+	if err != nil {
+		switch {
+		case errors.Is(err, ErrNoEnvelope), errors.Is(err, ErrBodySignature), errors.Is(err, ErrCiphertext), errors.Is(err, ErrAppID):
+			x.refuse(err)
+		default:
+			x.log.Warn("delivery is verified but cannot be read", "reason", err)
+			x.success(Unreadable, err)
+		}
 		return
 	}
-	x.result.Kind = req.Kind()
+	x.result.Kind = Clip(req.Kind(), maxKind)
 
-	ctx, cancel := context.WithDeadline(x.r.Context(), x.arrived.Add(x.deadline))
-	defer cancel()
+	ctx := newDeliveryContext(x.r.Context(), x.arrived.Add(x.deadline))
 	reply, err := x.answer(ctx, req)
+	ctx.end()
+	took := time.Since(x.arrived)
 	switch {
 	case errors.Is(err, ErrUnanswered):
 		x.hold(err)
 		return
-	case time.Since(x.arrived) > x.deadline:
+	case took > x.deadline:
+		x.log.Warn("handler came back after the deadline, nothing was answered", "kind", x.result.Kind, "deadline", x.deadline)
 		x.hold(errAfterDeadline)
 		return
 	case err != nil:
-		x.log.Error("handler failed", "kind", req.Kind(), "error_type", fmt.Sprintf("%T", err))
+		x.log.Error("handler failed", "kind", x.result.Kind, "error_type", fmt.Sprintf("%T", err))
 		x.success(Failed, err)
 		return
 	}
 	head := req.Message.Head()
-	sc.clear = reply.appendXML(sc.clear[:0], head.FromUserName, head.ToUserName, time.Now().Unix())
+	sc.clear = reply.appendXML(sc.clear[:0], head.FromUserName, head.ToUserName, x.arrived.Add(took).Unix())
 	if _, info := req.Message.(Info); info || len(sc.clear) == 0 {
 		x.success(Acknowledged, nil)
 		return
@@ -365,7 +375,9 @@ func (x *exchange) deliver() {
 			h["Content-Type"] = jsonContentType
 		}
 	}
-	h["Content-Length"] = []string{strconv.Itoa(len(out))}
+	if len(out) >= 2<<10 { // shorter ones are counted by net/http
+		h["Content-Length"] = []string{strconv.Itoa(len(out))}
+	}
 	x.w.Write(out)
 	x.result.Outcome = Answered
 }
@@ -375,9 +387,10 @@ func (x *exchange) answer(ctx context.Context, req *Request) (reply Reply, err e
 	defer func() {
 		if p := recover(); p != nil {
 			if p == http.ErrAbortHandler {
-				panic(p)
+				reply, err = Reply{}, ErrUnanswered
+				return
 			}
-			x.log.Error("handler panicked", "kind", req.Kind(), "panic_type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+			x.log.Error("handler panicked", "kind", x.result.Kind, "panic_type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
 			reply, err = Reply{}, errPanicked
 		}
 	}()
@@ -387,49 +400,42 @@ func (x *exchange) answer(ctx context.Context, req *Request) (reply Reply, err e
 // open makes a request of the body: it takes off the envelope that the account
 // must have, and reads the message. The envelope of the reply is nil in plain mode.
 func (x *exchange) open(sc *scratch) (*Request, *envelope, error) {
-	body := clean(sc.body)
-	elements, err := scan(body, sc.elements[:0])
-	sc.elements = elements
 	if x.account.Mode == Plain {
-		if err != nil {
-			return nil, nil, err
-		}
-		req, err := x.request(body, elements)
+		req, err := x.request(sc, sc.body)
 		return req, nil, err
 	}
-	encrypt, _ := Find(elements, "Encrypt")
-	sealed := strings.TrimSpace(encrypt.Text)
-	if err != nil || sealed == "" || x.q.msgSignature == "" {
+	encrypt, json := findEncrypt(sc.body)
+	if len(encrypt) == 0 || x.q.msgSignature == "" {
 		return nil, nil, ErrNoEnvelope
 	}
-	env := &envelope{appID: x.account.AppID, timestamp: strconv.FormatInt(x.arrived.Unix(), 10), nonce: x.q.nonce,
-		json: strings.HasPrefix(body, "{")}
-	sum := sign(sc.sign[:0], x.token, x.q.timestamp, x.q.nonce, sealed)
-	if !sameSignature(sum, x.q.msgSignature) {
+	if !sameSignature(sign(encrypt, x.token, x.q.timestamp, x.q.nonce), x.q.msgSignature) {
 		return nil, nil, ErrBodySignature
 	}
-	env.token = x.token
-	sc.opened = slices.Grow(sc.opened[:0], len(sealed))
+	var refused error
 	for _, key := range x.keys {
-		var opened []byte
-		if opened, err = key.open(sc.opened, sealed, x.account.AppID); err == nil {
-			env.key = key
-			body = clean(opened)
-			break
+		sc.opened = slices.Grow(sc.opened[:0], len(encrypt))
+		clear, err := key.open(sc.opened, encrypt, x.account.AppID)
+		if err != nil {
+			if refused == nil || errors.Is(err, ErrAppID) { // that says more
+				refused = err
+			}
+			continue
 		}
+		req, err := x.request(sc, clear)
+		return req, &envelope{key: key, appID: x.account.AppID, token: x.token,
+			timestamp: strconv.FormatInt(x.arrived.Unix(), 10), nonce: x.q.nonce, json: json}, err
 	}
-	if err != nil {
-		return nil, nil, err
-	}
-	if elements, err = scan(body, elements[:0]); err != nil {
-		return nil, nil, err
-	}
-	sc.elements = elements
-	req, err := x.request(body, elements)
-	return req, env, err
+	return nil, nil, refused
 }
 
-func (x *exchange) request(body string, elements []Element) (*Request, error) {
+// request reads the clear body.
+func (x *exchange) request(sc *scratch, clear []byte) (*Request, error) {
+	body := clean(clear)
+	elements, err := scan(body, sc.elements[:0])
+	if err != nil {
+		return nil, err
+	}
+	sc.elements = elements
 	m, err := parse(elements)
 	if err != nil {
 		return nil, err
