@@ -6,6 +6,8 @@
 package robot
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -30,13 +32,10 @@ const (
 type Robot struct {
 	greeting oa.Reply
 	rules    []rule
-	fallback fallback
+	echo     bool   // what no rule matches is echoed
+	fallback Answer // elsewhere
+	click    Answer // to a menu button without a rule
 	apology  oa.Reply
-}
-
-type fallback struct {
-	echo  bool
-	reply oa.Reply // zero says nothing
 }
 
 // rule is a bot.Rule made ready for matching.
@@ -44,7 +43,7 @@ type rule struct {
 	texts    map[string]bool // folded
 	contains []string        // folded
 	expr     *regexp.Regexp
-	event    string // lower-case
+	event    string
 	key      string
 	reply    oa.Reply
 	template string // of a regexp rule's text, else ""
@@ -53,12 +52,12 @@ type rule struct {
 // Answer is what the robot says.
 type Answer struct {
 	Reply oa.Reply
-	By    string // what decided: "greeting", "rule 3", "echo", "fallback", "none"
+	By    string // what decided: "greeting", "rule 3", "echo", "fallback", or "none" of them
 }
 
 // New makes the robot of an account.
 func New(a bot.Account) (*Robot, error) {
-	r := &Robot{fallback: fallback{echo: a.Fallback.IsZero()}}
+	r := &Robot{echo: a.Fallback.IsZero(), fallback: Answer{By: "none"}}
 	greeting := a.Greeting
 	if greeting.IsZero() {
 		greeting = bot.Reply{Text: DefaultGreeting}
@@ -67,13 +66,25 @@ func New(a bot.Account) (*Robot, error) {
 	if r.greeting, err = reply(greeting); err != nil {
 		return nil, fmt.Errorf("account %s: greeting: %w", a.Path, err)
 	}
-	if r.fallback.reply, err = reply(a.Fallback.Reply); err != nil {
-		return nil, fmt.Errorf("account %s: fallback: %w", a.Path, err)
+	if r.apology, err = oa.Text(apology); err != nil {
+		return nil, err
 	}
-	if r.apology = r.fallback.reply; r.apology.IsZero() {
-		if r.apology, err = oa.Text(apology); err != nil {
+	if !a.Fallback.Reply.IsZero() {
+		fallback, err := reply(a.Fallback.Reply)
+		if err != nil {
+			return nil, fmt.Errorf("account %s: fallback: %w", a.Path, err)
+		}
+		r.fallback, r.apology = Answer{Reply: fallback, By: "fallback"}, fallback
+	}
+	// A menu button that does nothing looks broken, and an event cannot be
+	// transferred (reference §7.1).
+	r.click = r.fallback
+	if r.echo || a.Fallback.Reply.Kind() == "transfer" {
+		said, err := oa.Text(noClick)
+		if err != nil {
 			return nil, err
 		}
+		r.click = Answer{Reply: said, By: "fallback"}
 	}
 	for i, br := range a.Rules {
 		compiled, err := compile(br)
@@ -106,8 +117,7 @@ func compile(br bot.Rule) (rule, error) {
 			return out, nil
 		}
 	}
-	event, key, _ := strings.Cut(br.Event, "/")
-	out.event, out.key = strings.ToLower(event), key
+	out.event, out.key, _ = strings.Cut(br.Event, "/")
 	out.reply, err = reply(br.Reply)
 	return out, err
 }
@@ -144,30 +154,26 @@ func (r *Robot) Answer(req *oa.Request) (Answer, error) {
 	case oa.Info:
 		return Answer{By: "none"}, nil
 	case oa.Event:
-		return r.event(m, req.EventKey())
+		return r.event(m, req.EventKey()), nil
 	}
 	return r.message(req)
 }
 
-func (r *Robot) event(e oa.Event, key string) (Answer, error) {
+func (r *Robot) event(e oa.Event, key string) Answer {
 	name := e.EventHead().Event
 	for i := range r.rules {
 		rule := &r.rules[i]
 		if rule.event != "" && strings.EqualFold(rule.event, name) && (rule.key == "" || rule.key == key) {
-			return Answer{Reply: rule.reply, By: fmt.Sprintf("rule %d", i+1)}, nil
+			return Answer{Reply: rule.reply, By: fmt.Sprintf("rule %d", i+1)}
 		}
 	}
 	switch e.(type) {
 	case *oa.SubscribeEvent:
-		return Answer{Reply: r.greeting, By: "greeting"}, nil
+		return Answer{Reply: r.greeting, By: "greeting"}
 	case *oa.ClickEvent:
-		// A menu button that does nothing looks broken.
-		if r.fallback.echo {
-			return say(noClick, "echo")
-		}
-		return r.fall(), nil
+		return r.click
 	}
-	return Answer{By: "none"}, nil
+	return Answer{By: "none"}
 }
 
 func (r *Robot) message(req *oa.Request) (Answer, error) {
@@ -180,29 +186,36 @@ func (r *Robot) message(req *oa.Request) (Answer, error) {
 			return a, err
 		}
 	}
-	if !r.fallback.echo {
-		return r.fall(), nil
+	if r.echo {
+		return echo(req, text)
 	}
+	return r.fallback, nil
+}
+
+// echo sends back what the follower has said, or a friendly line where that
+// cannot be.
+func echo(req *oa.Request, text string) (Answer, error) {
 	switch m := req.Message.(type) {
 	case *oa.ImageMessage:
-		reply, err := oa.Image(m.MediaID)
-		return Answer{Reply: reply, By: "echo"}, err
-	case *oa.LocationMessage:
-		return say("收到你的位置："+strings.TrimSpace(m.Label), "echo")
-	case *oa.LinkMessage:
-		return say("收到你分享的链接："+m.Title, "echo")
-	case *oa.FileMessage:
-		return say("收到文件："+m.Title, "echo")
+		if image, err := oa.Image(m.MediaID); err == nil {
+			return Answer{Reply: image, By: "echo"}, nil
+		}
+	case *oa.VoiceMessage:
+		text = cmp.Or(text, cannotHear)
 	case *oa.VideoMessage:
-		return say(cannotWatch, "echo")
+		text = cannotWatch
+	case *oa.LocationMessage:
+		text = strings.TrimSuffix("收到你的位置："+strings.TrimSpace(m.Label), "：")
+	case *oa.LinkMessage:
+		text = strings.TrimSuffix("收到你分享的链接："+strings.TrimSpace(m.Title), "：")
+	case *oa.FileMessage:
+		text = strings.TrimSuffix("收到文件："+strings.TrimSpace(m.Title), "：")
 	}
-	switch {
-	case text != "":
-		return say(text, "echo")
-	case req.Kind() == "voice":
-		return say(cannotHear, "echo")
+	said, err := clipped(text)
+	if said.IsZero() && err == nil {
+		said, err = oa.Text(cannotRead)
 	}
-	return say(cannotRead, "echo")
+	return Answer{Reply: said, By: "echo"}, err
 }
 
 // match finds the first rule for a text.
@@ -232,8 +245,8 @@ func (r *Robot) match(text string) (Answer, bool, error) {
 			if err != nil {
 				return Answer{}, true, fmt.Errorf("rule %d: %w", i+1, err)
 			}
-			a, err := say(filled, by())
-			return a, true, err
+			said, err := clipped(filled)
+			return Answer{Reply: said, By: by()}, true, err
 		}
 		for _, c := range rule.contains {
 			if strings.Contains(folded, c) {
@@ -244,28 +257,22 @@ func (r *Robot) match(text string) (Answer, bool, error) {
 	return Answer{}, false, nil
 }
 
-func (r *Robot) fall() Answer {
-	if r.fallback.reply.IsZero() {
-		return Answer{By: "none"}
-	}
-	return Answer{Reply: r.fallback.reply, By: "fallback"}
-}
-
 // Sorry is the answer when the robot has failed: the fallback, or an apology
-// where that says nothing.
+// where that says nothing. Events are not answered with it.
 func (r *Robot) Sorry(req *oa.Request) Answer {
-	if _, event := req.Message.(oa.Event); event {
+	switch req.Message.(type) {
+	case oa.Event, oa.Info:
 		return Answer{By: "none"}
 	}
 	return Answer{Reply: r.apology, By: "fallback"}
 }
 
-// say answers with a text of which a follower's words are a part: what does
-// not fit is cut, what cannot be shown is not said.
-func say(text, by string) (Answer, error) {
-	reply, err := oa.Text(oa.Clip(text, oa.MaxTextBytes))
-	if err != nil {
-		return Answer{By: "none"}, nil //nolint:nilerr // only an empty text fails, and it says nothing
+// clipped is a text reply of which a follower's words are a part: what does not
+// fit is cut, and what nobody could see says nothing.
+func clipped(text string) (oa.Reply, error) {
+	said, err := oa.Text(oa.Clip(text, oa.MaxTextBytes))
+	if errors.Is(err, oa.ErrEmpty) {
+		return oa.None()
 	}
-	return Answer{Reply: reply, By: by}, nil
+	return said, err
 }

@@ -2,6 +2,7 @@ package turn
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -10,21 +11,23 @@ import (
 const (
 	backlogTurns = 20_000
 	backlogBytes = 32 << 20
-	retryEvery   = time.Second
-	retryAtOnce  = 256
+	lookEvery    = time.Second
+	flushAtOnce  = 256
 )
 
-// backlog holds turns that were answered while the store was unavailable.
+// backlog holds turns that were answered while the store was unavailable, in
+// the order they came.
 type backlog struct {
 	mu    sync.Mutex
 	turns []*turn
 	bytes int
-	added chan struct{} // wakes Run
 }
 
-func (b *backlog) init() { b.added = make(chan struct{}, 1) }
-
-func (b *backlog) empty() bool { return b.len() == 0 }
+// size is about what a held turn keeps in memory: the message twice, since the
+// record's strings are parts of the delivery.
+func (t *turn) size() int {
+	return 2*(len(t.record.Message)+len(t.key)) + len(t.record.Reply) + len(t.record.Note) + 500
+}
 
 func (b *backlog) len() int {
 	b.mu.Lock()
@@ -32,8 +35,13 @@ func (b *backlog) len() int {
 	return len(b.turns)
 }
 
-func (t *turn) size() int { return len(t.record.Message) + len(t.record.Reply) + len(t.key) + 500 }
+func (b *backlog) all() []*turn {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.turns)
+}
 
+// add reports false when the backlog is full.
 func (b *backlog) add(t *turn) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -42,88 +50,93 @@ func (b *backlog) add(t *turn) bool {
 	}
 	b.turns = append(b.turns, t)
 	b.bytes += t.size()
-	select {
-	case b.added <- struct{}{}:
-	default:
-	}
 	return true
 }
 
-func (b *backlog) first(n int) []*turn {
+func (b *backlog) remove(recorded map[*turn]bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return append([]*turn(nil), b.turns[:min(n, len(b.turns))]...)
-}
-
-// drop removes the first n.
-func (b *backlog) drop(n int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, t := range b.turns[:n] {
-		b.bytes -= t.size()
-	}
-	b.turns = append([]*turn(nil), b.turns[n:]...)
+	b.turns = slices.DeleteFunc(b.turns, func(t *turn) bool {
+		if recorded[t] {
+			b.bytes -= t.size()
+		}
+		return recorded[t]
+	})
 }
 
 // Held returns how many answered turns wait in memory for the store. Above 0
 // the process is not ready: they are lost if it dies.
 func (e *Engine) Held() int { return e.backlog.len() }
 
-// Run records what is held as soon as the store is back. When ctx ends it
-// tries a last time and returns how many turns are lost.
+// Run looks every second whether an unavailable store is back, and records what
+// is held. When ctx ends it tries a last time and returns how many turns are
+// lost.
 func (e *Engine) Run(ctx context.Context) (lost int) {
-	retry := time.NewTicker(retryEvery)
-	defer retry.Stop()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			e.flush(context.WithoutCancel(ctx))
-			return e.backlog.len()
-		case <-e.backlog.added:
-		case <-retry.C:
-			if e.backlog.empty() {
-				continue
-			}
-		}
-		select { // one look a second while the store is away
-		case <-ctx.Done():
-			continue
-		case <-retry.C:
+			return e.Held()
+		case <-look.C:
 			e.flush(ctx)
 		}
 	}
 }
 
-// flush records held turns in the order they came, until one fails.
+// flush records what is held, if the store is back. What cannot be recorded
+// although it is stays for the next time and holds up nobody else.
 func (e *Engine) flush(ctx context.Context) {
-	for {
-		batch := e.backlog.first(retryAtOnce)
-		if len(batch) == 0 {
-			return
-		}
-		// The first alone finds out whether the store is back; then the others
-		// share commits.
-		if _, err := e.commit(ctx, batch[0], batch[0].record); err != nil {
-			e.log.Warn("the store is still unavailable", "turns_in_memory", e.backlog.len(), "error", err)
-			return
-		}
-		errs := make([]error, len(batch))
-		var wg sync.WaitGroup
-		for i, t := range batch[1:] {
-			wg.Go(func() { _, errs[i+1] = e.commit(ctx, t, t.record) })
-		}
-		wg.Wait()
-		done := 0
-		for done < len(batch) && errs[done] == nil {
-			e.leave(batch[done])
-			done++
-		}
-		e.backlog.drop(done)
-		if done < len(batch) {
-			return
-		}
-		if e.backlog.empty() {
-			e.log.Info("the store is back; everything held in memory is recorded")
+	held := e.backlog.all()
+	if len(held) == 0 && !e.away.Load() || !e.storeIsBack(ctx) {
+		return
+	}
+	recorded := 0
+	for batch := range slices.Chunk(held, flushAtOnce) {
+		failed := e.recordHeld(ctx, batch)
+		recorded += len(batch) - len(failed)
+		for _, t := range failed { // one that cannot be recorded fails all that share its commit
+			if len(e.recordHeld(ctx, []*turn{t})) == 0 {
+				recorded++
+			} else if !e.storeIsBack(ctx) {
+				return
+			}
 		}
 	}
+	if recorded > 0 {
+		e.log.Info("turns held in memory are recorded", "recorded", recorded, "still_held", e.Held())
+	}
+}
+
+// storeIsBack ends the time of answers from memory as soon as the store can be
+// written.
+func (e *Engine) storeIsBack(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
+	defer cancel()
+	back := e.store.Check(ctx) == nil
+	e.away.Store(!back)
+	return back
+}
+
+// recordHeld records turns at the same time, so that they share commits, and
+// returns those that it could not.
+func (e *Engine) recordHeld(ctx context.Context, turns []*turn) (failed []*turn) {
+	errs := make([]error, len(turns))
+	var wg sync.WaitGroup
+	for i, t := range turns {
+		wg.Go(func() { _, errs[i] = e.commit(ctx, t) })
+	}
+	wg.Wait()
+	recorded := make(map[*turn]bool, len(turns))
+	for i, t := range turns {
+		if errs[i] != nil {
+			failed = append(failed, t)
+			continue
+		}
+		recorded[t] = true
+		e.leave(t)
+	}
+	e.backlog.remove(recorded)
+	return failed
 }

@@ -11,15 +11,21 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/wenzihq/wenzi/internal/store"
 	"github.com/wenzihq/wenzi/oa"
 )
 
-// recordTimeout is how long an answer waits for the store. What is left of the
-// delivery's 4.5 s is enough to answer without it.
-const recordTimeout = 3 * time.Second
+const (
+	// recordTimeout is how long an answer waits for the store. What is left of
+	// the delivery's 4.5 s is enough to answer without it.
+	recordTimeout = 3 * time.Second
+	// repeatTimeout is how long after its arrival a repeat, whose answer is
+	// known, is noted before it is answered.
+	repeatTimeout = 4 * time.Second
+)
 
 // Answer is what a robot says.
 type Answer struct {
@@ -27,8 +33,9 @@ type Answer struct {
 	By    string // what decided, for the record
 }
 
-// Robot decides what to say. It is asked once for a message; only when a repeat
-// comes after a restart it is asked again, and then the recorded answer counts.
+// Robot decides what to say. It is asked once while a message is worked on. A
+// repeat that comes after the message is on record is asked about again, but
+// the recorded answer counts.
 type Robot interface {
 	Answer(*oa.Request) (Answer, error)
 	// Sorry is the answer when Answer has failed.
@@ -49,6 +56,7 @@ type Engine struct {
 	store   *store.Store
 	log     *slog.Logger
 	backlog backlog
+	away    atomic.Bool // the store could not be written when it was last tried
 
 	mu   sync.Mutex
 	open map[string]*turn // being worked on, or held in the backlog
@@ -65,32 +73,34 @@ type turn struct {
 	identity   string // oa.Request.Key
 	createTime int64
 	sequence   uint64
+	held       bool // in the backlog
 	err        error
 }
 
 // New returns an engine that records in the store. Call [Engine.Run] too.
 func New(s *store.Store, log *slog.Logger) *Engine {
-	e := &Engine{store: s, log: log, open: map[string]*turn{}}
-	e.backlog.init()
-	return e
+	return &Engine{store: s, log: log, open: map[string]*turn{}}
 }
 
 // Handler answers the deliveries of one account.
 func (e *Engine) Handler(a Account) oa.Handler {
-	return oa.HandlerFunc(func(ctx context.Context, r *oa.Request) (oa.Reply, error) {
+	return oa.HandlerFunc(func(ctx context.Context, r *oa.Request) (reply oa.Reply, err error) {
 		t, repeat := e.enter(a, r)
 		if repeat {
 			return e.join(ctx, t, r)
 		}
-		held := false
-		defer func() { // also when something panics
-			if !held {
+		defer func() {
+			if p := recover(); p != nil { // nothing is on record, so nothing is acknowledged
+				e.logPanic("a turn panicked", p)
+				err = oa.ErrUnanswered
+			}
+			if !t.held {
 				e.leave(t)
 			}
 			close(t.done)
 		}()
 		e.decide(t, r)
-		held, t.err = e.settle(ctx, t)
+		t.err = e.settle(ctx, t)
 		return oa.Encoded(t.record.Reply), t.err
 	})
 }
@@ -126,10 +136,12 @@ func (e *Engine) join(ctx context.Context, t *turn, r *oa.Request) (oa.Reply, er
 	if t.err != nil {
 		return oa.Reply{}, t.err
 	}
-	record := t.record
-	record.ArrivedAt, record.AnsweredAt = r.Arrived, time.Now()
-	if e.backlog.empty() {
-		if _, err := e.commit(ctx, t, record); err != nil {
+	if !t.held {
+		repeat := *t
+		repeat.record.ArrivedAt, repeat.record.AnsweredAt = r.Arrived, time.Now()
+		ctx, cancel := context.WithDeadline(ctx, r.Arrived.Add(repeatTimeout))
+		defer cancel()
+		if _, err := e.record(ctx, &repeat); err != nil {
 			e.log.Warn("a repeated delivery was answered but is not on record", "error", err)
 		}
 	}
@@ -151,60 +163,74 @@ func (e *Engine) decide(t *turn, r *oa.Request) {
 	case *oa.UnsubscribeEvent:
 		t.record.Follow = store.Unsubscribed
 	}
-	answer, err := e.ask(t.account.Robot, r)
+	answer, err := e.ask(t.account.Robot.Answer, r)
 	if err != nil {
 		e.log.Error("the robot failed; the follower gets the fallback", "kind", t.record.Kind, "error_type", fmt.Sprintf("%T", err))
-		answer = t.account.Robot.Sorry(r)
 		t.record.State, t.record.Note = store.Failed, err.Error()
+		answer, _ = e.ask(func(r *oa.Request) (Answer, error) { return t.account.Robot.Sorry(r), nil }, r)
 	}
 	t.record.By = answer.By
-	t.record.Reply = r.Encode(answer.Reply, time.Now())
+	// With the message's time in it, the same answer is the same bytes for a
+	// repeat of which nobody knows that it is one.
+	t.record.Reply = r.Encode(answer.Reply, time.Unix(t.createTime, 0))
 	if len(t.record.Reply) == 0 && err == nil {
 		t.record.State = store.Acknowledged
 	}
 	t.record.AnsweredAt = time.Now()
 }
 
-// ask survives a panic of the robot, whose text it does not repeat: it may hold
-// the follower's.
-func (e *Engine) ask(robot Robot, r *oa.Request) (a Answer, err error) {
+// ask survives a panic of the robot.
+func (e *Engine) ask(robot func(*oa.Request) (Answer, error), r *oa.Request) (a Answer, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			e.log.Error("the robot panicked", "panic_type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+			e.logPanic("the robot panicked", p)
 			a, err = Answer{}, fmt.Errorf("the robot panicked (%T)", p)
 		}
 	}()
-	return robot.Answer(r)
+	return robot(r)
+}
+
+// logPanic does not repeat the text of a panic, which may hold a follower's.
+func (e *Engine) logPanic(what string, p any) {
+	e.log.Error(what, "panic_type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
 }
 
 // settle records the turn. While the store is unavailable the turn is held in
 // memory and counts as recorded; when it does not fit there either, the
 // delivery stays unanswered, and WeChat brings it again.
-func (e *Engine) settle(ctx context.Context, t *turn) (held bool, err error) {
-	if e.backlog.empty() {
-		stored, err := e.commit(ctx, t, t.record)
+func (e *Engine) settle(ctx context.Context, t *turn) error {
+	if !e.away.Load() {
+		stored, err := e.commit(ctx, t)
 		if err == nil {
 			t.record.Reply = stored.Reply
-			return false, nil
+			return nil
 		}
-		e.log.Error("the store is unavailable; answers go on from memory until it is back", "error", err)
+		if e.away.CompareAndSwap(false, true) {
+			e.log.Error("the store is unavailable; answers go on from memory until it is back", "error", err)
+		}
 	}
-	if e.backlog.add(t) {
-		return true, nil
+	if t.held = e.backlog.add(t); !t.held {
+		return oa.ErrUnanswered
 	}
-	return false, oa.ErrUnanswered
+	return nil
 }
 
-// commit records one delivery and returns what is stored, which is an earlier
-// delivery's where there was one.
-func (e *Engine) commit(ctx context.Context, t *turn, record store.Turn) (*store.Turn, error) {
-	// Whether WeChat is still waiting makes no difference to the record.
+// commit records the turn's first delivery. Whether WeChat is still waiting
+// makes no difference to it.
+func (e *Engine) commit(ctx context.Context, t *turn) (*store.Turn, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
+	return e.record(ctx, t)
+}
+
+// record records one delivery and returns what is stored, which is an earlier
+// delivery's where there was one.
+func (e *Engine) record(ctx context.Context, t *turn) (*store.Turn, error) {
 	id, err := t.account.ID(ctx)
 	if err != nil {
 		return nil, err
 	}
+	record := t.record
 	record.ID = store.NewTurnID(id, t.createTime, t.sequence, t.identity)
 	stored, _, err := e.store.Record(ctx, &record)
 	return stored, err
