@@ -59,12 +59,10 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return 0
 	}
-	var silent errSilent
-	if !errors.As(err, &silent) {
+	if _, silent := errors.AsType[errSilent](err); !silent {
 		fmt.Fprintln(stderr, "wenzi:", err)
 	}
-	var usage errUsage
-	if errors.As(err, &usage) {
+	if _, usage := errors.AsType[errUsage](err); usage {
 		return 2
 	}
 	return 1
