@@ -77,7 +77,7 @@ func (v *validator) endpoint(a *Area, e *Endpoint) {
 	v.ids[e.ID] = true
 	v.want(w, e.TitleZH != "" && e.Summary != "", "needs title_zh and summary")
 	v.oneOf(w, "priority", string(e.Priority), string(Core), string(Useful), string(Low), string(Retired))
-	v.want(w, e.Typed() == (e.Status == ""), "a low or retired endpoint needs a status, others have none")
+	v.want(w, e.Priority != Retired || e.Status != "", "a retired endpoint needs a status")
 	v.oneOf(w, "method", e.Method, "GET", "POST")
 	v.want(w, strings.HasPrefix(e.Path, "/") && !strings.ContainsAny(e.Path, "?# "), "path %q must start with / and have no query", e.Path)
 	v.oneOf(w, "auth", string(e.Auth), string(AuthAccount), string(AuthComponent), string(AuthOAuth), string(AuthNone))
