@@ -230,7 +230,10 @@ func (g *golang) structType(name, doc string, fields []goField, extra string) st
 	fmt.Fprintf(&b, "type %s struct {\n", name)
 	for _, f := range fields {
 		note := ""
-		if f.note != "" {
+		switch {
+		case columns(f.note) > 60:
+			comment(&b, "", f.note)
+		case f.note != "":
 			note = " // " + f.note
 		}
 		fmt.Fprintf(&b, "\t%s %s %s%s\n", goName(f.wire), f.typ, g.tagOf(f), note)
@@ -374,11 +377,11 @@ func (g *golang) method(e *catalogue.Endpoint) string {
 // methodDoc writes what a caller must know: what the call does, who may make
 // it, its limits, and the return codes worth handling.
 func (g *golang) methodDoc(b *strings.Builder, e *catalogue.Endpoint, method string) {
-	verb := "does"
+	verb := "is"
 	if e.Response.Kind == catalogue.KindRedirect {
-		verb = "makes the address for"
+		verb = "makes the address of"
 	}
-	comment(b, "", fmt.Sprintf("%s %s %s. %s", method, verb, e.TitleZH, e.Summary))
+	comment(b, "", fmt.Sprintf("%s %s %s: %s", method, verb, e.TitleZH, lowerFirst(e.Summary)))
 	b.WriteString("//\n")
 	comment(b, "", fmt.Sprintf("%s %s%s, id %s. %s", e.Method, e.Host, e.Path, e.ID, caller(e.Account)))
 	list := func(title string, items []string) {
@@ -401,6 +404,15 @@ func (g *golang) methodDoc(b *strings.Builder, e *catalogue.Endpoint, method str
 		codes = append(codes, fmt.Sprintf("%d %s", n, code.MeaningZH))
 	}
 	list("Errors", codes)
+}
+
+// lowerFirst makes a sentence go on after a colon, unless it begins with an
+// abbreviation.
+func lowerFirst(s string) string {
+	if len(s) > 1 && s[1] >= 'a' && s[1] <= 'z' {
+		return strings.ToLower(s[:1]) + s[1:]
+	}
+	return s
 }
 
 func caller(a catalogue.Account) string {
@@ -426,12 +438,11 @@ func caller(a catalogue.Account) string {
 // comment writes text as a comment of lines of at most 100 columns.
 func comment(b *strings.Builder, bullet, text string) {
 	line := "// " + bullet
-	indent := "// " + strings.Repeat(" ", len(bullet))
 	empty := true
 	for _, word := range strings.Fields(text) {
-		if !empty && len(line)+1+len(word) > 100 {
+		if !empty && columns(line)+1+columns(word) > 100 {
 			b.WriteString(line + "\n")
-			line, empty = indent, true
+			line, empty = "// "+strings.Repeat(" ", len(bullet)), true
 		}
 		if !empty {
 			line += " "
@@ -440,6 +451,18 @@ func comment(b *strings.Builder, bullet, text string) {
 		empty = false
 	}
 	b.WriteString(line + "\n")
+}
+
+// columns is the width of a text where a Chinese character takes two columns.
+func columns(s string) int {
+	n := 0
+	for _, r := range s {
+		n++
+		if r >= 0x2e80 {
+			n++
+		}
+	}
+	return n
 }
 
 // groups are all groups of methods, sorted.
@@ -514,7 +537,11 @@ func endpointLiteral(e *catalogue.Endpoint) string {
 		if len(f.Accept) > 0 {
 			var accept strings.Builder
 			for _, a := range f.Accept {
-				fmt.Fprintf(&accept, "{When: %q, MaxBytes: %d, Ext: %#v}, ", a.When, a.MaxBytes, a.Ext)
+				accept.WriteString("{")
+				if a.When != "" {
+					fmt.Fprintf(&accept, "When: %q, ", a.When)
+				}
+				fmt.Fprintf(&accept, "MaxBytes: %d, Ext: %#v}, ", a.MaxBytes, a.Ext)
 			}
 			add("Accept", "[]Accept{"+strings.TrimSuffix(accept.String(), ", ")+"}")
 		}

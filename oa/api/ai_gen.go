@@ -10,10 +10,10 @@ type AIService struct{ c *Client }
 // OCRService is the group ocr: 智能接口.
 type OCRService struct{ c *Client }
 
-// ImgService is the group img: 智能接口.
-type ImgService struct{ c *Client }
+// ImageService is the group img: 智能接口.
+type ImageService struct{ c *Client }
 
-// VoiceSubmit does 上传语音文件. Submit a voice file for speech recognition.
+// VoiceSubmit is 上传语音文件: submit a voice file for speech recognition.
 //
 // POST /cgi-bin/media/voice/addvoicetorecofortext, id ai_voice_submit. For all accounts.
 //
@@ -34,8 +34,7 @@ type AIVoiceSubmitRequest struct {
 	Media   Upload `json:"-" file:"media"`           // voice file; SDKs also send the raw bytes as body
 }
 
-// VoiceResult does 获取语音识别结果. Fetch the recognised text; call within 10 s after
-// submission.
+// VoiceResult is 获取语音识别结果: fetch the recognised text; call within 10 s after submission.
 //
 // POST /cgi-bin/media/voice/queryrecoresultfortext, id ai_voice_result. For all accounts.
 func (s AIService) VoiceResult(ctx context.Context, req AIVoiceResultRequest) (resp AIVoiceResultResponse, err error) {
@@ -55,7 +54,7 @@ type AIVoiceResultResponse struct {
 	IsEnd  bool   `json:"is_end,omitempty"` // recognition finished, seen in practice
 }
 
-// Translate does 微信翻译. Translate between Chinese and English.
+// Translate is 微信翻译: translate between Chinese and English.
 //
 // POST /cgi-bin/media/voice/translatecontent, id ai_translate. For all accounts.
 //
@@ -86,7 +85,7 @@ type AITranslateResponse struct {
 	ToContent   string `json:"to_content"`   // translation
 }
 
-// IDCard does 身份证识别. OCR of Chinese id cards.
+// IDCard is 身份证识别: OCR of Chinese id cards.
 //
 // POST /cv/ocr/idcard, id ocr_id_card. For verified accounts.
 //
@@ -110,9 +109,9 @@ func (s OCRService) IDCard(ctx context.Context, req OCRIDCardRequest) (resp OCRI
 
 // OCRIDCardRequest is the request of [OCRService.IDCard].
 type OCRIDCardRequest struct {
-	Type   string `json:"-" query:"type,omitempty"`    // photo (default) or scan
-	ImgURL string `json:"-" query:"img_url,omitempty"` // image url, instead of the upload
-	Img    Upload `json:"-" file:"img"`                // image file part named img, instead of img_url
+	Type     string `json:"-" query:"type,omitempty"`    // photo (default) or scan
+	ImageURL string `json:"-" query:"img_url,omitempty"` // image url, instead of the upload
+	Image    Upload `json:"-" file:"img"`                // image file part named img, instead of img_url
 }
 
 // OCRIDCardResponse is the answer of [OCRService.IDCard].
@@ -126,7 +125,7 @@ type OCRIDCardResponse struct {
 	ValidDate   string `json:"valid_date,omitempty"`  // back side only
 }
 
-// BankCard does 银行卡识别. OCR of bank cards.
+// BankCard is 银行卡识别: OCR of bank cards.
 //
 // POST /cv/ocr/bankcard, id ocr_bank_card. For verified accounts.
 //
@@ -149,9 +148,9 @@ func (s OCRService) BankCard(ctx context.Context, req OCRBankCardRequest) (resp 
 
 // OCRBankCardRequest is the request of [OCRService.BankCard].
 type OCRBankCardRequest struct {
-	Type   string `json:"-" query:"type,omitempty"`    // photo (default) or scan
-	ImgURL string `json:"-" query:"img_url,omitempty"` // image url, instead of the upload
-	Img    Upload `json:"-" file:"img"`                // image file part named img, instead of img_url
+	Type     string `json:"-" query:"type,omitempty"`    // photo (default) or scan
+	ImageURL string `json:"-" query:"img_url,omitempty"` // image url, instead of the upload
+	Image    Upload `json:"-" file:"img"`                // image file part named img, instead of img_url
 }
 
 // OCRBankCardResponse is the answer of [OCRService.BankCard].
@@ -159,7 +158,7 @@ type OCRBankCardResponse struct {
 	Number string `json:"number"` // card number
 }
 
-// Driving does 行驶证识别. OCR of vehicle licences.
+// Driving is 行驶证识别: OCR of vehicle licences.
 //
 // POST /cv/ocr/driving, id ocr_driving. For verified accounts.
 //
@@ -181,9 +180,9 @@ func (s OCRService) Driving(ctx context.Context, req OCRDrivingRequest) (resp OC
 
 // OCRDrivingRequest is the request of [OCRService.Driving].
 type OCRDrivingRequest struct {
-	Type   string `json:"-" query:"type,omitempty"`    // photo (default) or scan
-	ImgURL string `json:"-" query:"img_url,omitempty"` // image url, instead of the upload
-	Img    Upload `json:"-" file:"img"`                // image file part named img, instead of img_url
+	Type     string `json:"-" query:"type,omitempty"`    // photo (default) or scan
+	ImageURL string `json:"-" query:"img_url,omitempty"` // image url, instead of the upload
+	Image    Upload `json:"-" file:"img"`                // image file part named img, instead of img_url
 }
 
 // OCRDrivingResponse is the answer of [OCRService.Driving].
@@ -206,10 +205,10 @@ type OCRDrivingResponse struct {
 	OverallSize       string        `json:"overall_size"`                 // overall size
 	CardPositionFront ImagePosition `json:"card_position_front,omitzero"` // position of the card front
 	CardPositionBack  ImagePosition `json:"card_position_back,omitzero"`  // position of the card back
-	ImgSize           ImageSize     `json:"img_size"`                     // image size
+	ImageSize         ImageSize     `json:"img_size"`                     // image size
 }
 
-// DrivingLicense does 驾驶证识别. OCR of driving licences.
+// DrivingLicense is 驾驶证识别: OCR of driving licences.
 //
 // POST /cv/ocr/drivinglicense, id ocr_driving_license. For verified accounts.
 //
@@ -231,9 +230,9 @@ func (s OCRService) DrivingLicense(ctx context.Context, req OCRDrivingLicenseReq
 
 // OCRDrivingLicenseRequest is the request of [OCRService.DrivingLicense].
 type OCRDrivingLicenseRequest struct {
-	Type   string `json:"-" query:"type,omitempty"`    // photo (default) or scan
-	ImgURL string `json:"-" query:"img_url,omitempty"` // image url, instead of the upload
-	Img    Upload `json:"-" file:"img"`                // image file part named img, instead of img_url
+	Type     string `json:"-" query:"type,omitempty"`    // photo (default) or scan
+	ImageURL string `json:"-" query:"img_url,omitempty"` // image url, instead of the upload
+	Image    Upload `json:"-" file:"img"`                // image file part named img, instead of img_url
 }
 
 // OCRDrivingLicenseResponse is the answer of [OCRService.DrivingLicense].
@@ -251,8 +250,8 @@ type OCRDrivingLicenseResponse struct {
 	OfficialSeal string `json:"official_seal"` // official seal text
 }
 
-// BizLicense does 营业执照识别. OCR of business licences; only fields present in the image
-// are returned.
+// BizLicense is 营业执照识别: OCR of business licences; only fields present in the image are
+// returned.
 //
 // POST /cv/ocr/bizlicense, id ocr_biz_license. For verified accounts.
 //
@@ -276,9 +275,9 @@ func (s OCRService) BizLicense(ctx context.Context, req OCRBizLicenseRequest) (r
 
 // OCRBizLicenseRequest is the request of [OCRService.BizLicense].
 type OCRBizLicenseRequest struct {
-	Type   string `json:"-" query:"type,omitempty"`    // photo (default) or scan
-	ImgURL string `json:"-" query:"img_url,omitempty"` // image url, instead of the upload
-	Img    Upload `json:"-" file:"img"`                // image file part named img, instead of img_url
+	Type     string `json:"-" query:"type,omitempty"`    // photo (default) or scan
+	ImageURL string `json:"-" query:"img_url,omitempty"` // image url, instead of the upload
+	Image    Upload `json:"-" file:"img"`                // image file part named img, instead of img_url
 }
 
 // OCRBizLicenseResponse is the answer of [OCRService.BizLicense].
@@ -296,10 +295,10 @@ type OCRBizLicenseResponse struct {
 	ValidPeriod         string        `json:"valid_period"`              // operating period
 	RegisteredDate      string        `json:"registered_date"`           // registration date
 	CertPosition        ImagePosition `json:"cert_position,omitzero"`    // position of the licence in the image
-	ImgSize             ImageSize     `json:"img_size"`                  // image size
+	ImageSize           ImageSize     `json:"img_size"`                  // image size
 }
 
-// Common does 通用印刷体识别. OCR of printed text.
+// Common is 通用印刷体识别: OCR of printed text.
 //
 // POST /cv/ocr/comm, id ocr_common. For verified accounts.
 //
@@ -322,17 +321,17 @@ func (s OCRService) Common(ctx context.Context, req OCRCommonRequest) (resp OCRC
 
 // OCRCommonRequest is the request of [OCRService.Common].
 type OCRCommonRequest struct {
-	ImgURL string `json:"-" query:"img_url,omitempty"` // image url, instead of the upload
-	Img    Upload `json:"-" file:"img"`                // image file part named img, instead of img_url
+	ImageURL string `json:"-" query:"img_url,omitempty"` // image url, instead of the upload
+	Image    Upload `json:"-" file:"img"`                // image file part named img, instead of img_url
 }
 
 // OCRCommonResponse is the answer of [OCRService.Common].
 type OCRCommonResponse struct {
-	Items   []OCRText `json:"items"`    // recognised lines
-	ImgSize ImageSize `json:"img_size"` // image size
+	Items     []OCRText `json:"items"`    // recognised lines
+	ImageSize ImageSize `json:"img_size"` // image size
 }
 
-// Menu does 菜单识别. OCR of paper menus.
+// Menu is 菜单识别: OCR of paper menus.
 //
 // POST /cv/ocr/menu, id ocr_menu. For verified accounts.
 //
@@ -354,8 +353,8 @@ func (s OCRService) Menu(ctx context.Context, req OCRMenuRequest) (resp OCRMenuR
 
 // OCRMenuRequest is the request of [OCRService.Menu].
 type OCRMenuRequest struct {
-	ImgURL string `json:"-" query:"img_url,omitempty"` // image url, instead of the upload
-	Img    Upload `json:"-" file:"img"`                // image file part named img, instead of img_url
+	ImageURL string `json:"-" query:"img_url,omitempty"` // image url, instead of the upload
+	Image    Upload `json:"-" file:"img"`                // image file part named img, instead of img_url
 }
 
 // OCRMenuResponse is the answer of [OCRService.Menu].
@@ -363,7 +362,7 @@ type OCRMenuResponse struct {
 	Content string `json:"content"` // JSON text with menu_items [{name, price}]
 }
 
-// QRCode does 二维码/条码识别. Decode QR and bar codes in an image.
+// QRCode is 二维码/条码识别: decode QR and bar codes in an image.
 //
 // POST /cv/img/qrcode, id img_qrcode. For verified accounts.
 //
@@ -379,24 +378,24 @@ type OCRMenuResponse struct {
 //   - 101000 图片网址下载不了或图片无法解码
 //   - 101001 图片里没有找到证件或目标
 //   - 101003 服务市场次数不足
-func (s ImgService) QRCode(ctx context.Context, req ImgQRCodeRequest) (resp ImgQRCodeResponse, err error) {
-	err = s.c.call(ctx, epImgQRCode, req, &resp)
+func (s ImageService) QRCode(ctx context.Context, req ImageQRCodeRequest) (resp ImageQRCodeResponse, err error) {
+	err = s.c.call(ctx, epImageQRCode, req, &resp)
 	return resp, err
 }
 
-// ImgQRCodeRequest is the request of [ImgService.QRCode].
-type ImgQRCodeRequest struct {
-	ImgURL string `json:"-" query:"img_url,omitempty"` // image url, instead of the upload
-	Img    Upload `json:"-" file:"img"`                // image file part named img, instead of img_url
+// ImageQRCodeRequest is the request of [ImageService.QRCode].
+type ImageQRCodeRequest struct {
+	ImageURL string `json:"-" query:"img_url,omitempty"` // image url, instead of the upload
+	Image    Upload `json:"-" file:"img"`                // image file part named img, instead of img_url
 }
 
-// ImgQRCodeResponse is the answer of [ImgService.QRCode].
-type ImgQRCodeResponse struct {
+// ImageQRCodeResponse is the answer of [ImageService.QRCode].
+type ImageQRCodeResponse struct {
 	CodeResults []CodeResult `json:"code_results"` // decoded codes
-	ImgSize     ImageSize    `json:"img_size"`     // image size
+	ImageSize   ImageSize    `json:"img_size"`     // image size
 }
 
-// AICrop does 图片智能裁剪. Find good crop boxes.
+// AICrop is 图片智能裁剪: find good crop boxes.
 //
 // POST /cv/img/aicrop, id img_ai_crop. For verified accounts.
 //
@@ -411,22 +410,22 @@ type ImgQRCodeResponse struct {
 //   - 101000 图片网址下载不了或图片无法解码
 //   - 101002 图片数据过大
 //   - 101003 服务市场次数不足
-func (s ImgService) AICrop(ctx context.Context, req ImgAICropRequest) (resp ImgAICropResponse, err error) {
-	err = s.c.call(ctx, epImgAICrop, req, &resp)
+func (s ImageService) AICrop(ctx context.Context, req ImageAICropRequest) (resp ImageAICropResponse, err error) {
+	err = s.c.call(ctx, epImageAICrop, req, &resp)
 	return resp, err
 }
 
-// ImgAICropRequest is the request of [ImgService.AICrop].
-type ImgAICropRequest struct {
-	ImgURL string `json:"-" query:"img_url,omitempty"` // image url
-	Ratios string `json:"-" query:"ratios,omitempty"`  // comma separated, max 5, such as 1,2.35
-	Img    Upload `json:"-" file:"img"`                // image file part named img
+// ImageAICropRequest is the request of [ImageService.AICrop].
+type ImageAICropRequest struct {
+	ImageURL string `json:"-" query:"img_url,omitempty"` // image url
+	Ratios   string `json:"-" query:"ratios,omitempty"`  // comma separated, max 5, such as 1,2.35
+	Image    Upload `json:"-" file:"img"`                // image file part named img
 }
 
-// ImgAICropResponse is the answer of [ImgService.AICrop].
-type ImgAICropResponse struct {
-	Results []CropResult `json:"results"`  // boxes
-	ImgSize ImageSize    `json:"img_size"` // image
+// ImageAICropResponse is the answer of [ImageService.AICrop].
+type ImageAICropResponse struct {
+	Results   []CropResult `json:"results"`  // boxes
+	ImageSize ImageSize    `json:"img_size"` // image
 }
 
 // CodeResult is part of img_qrcode.

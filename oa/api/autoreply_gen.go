@@ -7,8 +7,8 @@ import "context"
 // AutoReplyService is the group autoreply: 自动回复规则.
 type AutoReplyService struct{ c *Client }
 
-// Get does 获取自动回复规则. Read the auto-reply rules configured in the console (follow
-// reply, default reply, keyword rules). Useful to import existing rules.
+// Get is 获取自动回复规则: read the auto-reply rules configured in the console (follow reply,
+// default reply, keyword rules). Useful to import existing rules.
 //
 // GET /cgi-bin/get_current_autoreply_info, id autoreply_get. For all accounts.
 //
@@ -18,8 +18,7 @@ type AutoReplyService struct{ c *Client }
 //   - Voice/video/img media ids are temporary and valid for 3 days.
 //
 // Errors:
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 func (s AutoReplyService) Get(ctx context.Context) (resp AutoReplyGetResponse, err error) {
 	err = s.c.call(ctx, epAutoReplyGet, nil, &resp)
 	return resp, err

@@ -7,7 +7,7 @@ import "context"
 // BlacklistService is the group blacklist: 黑名单.
 type BlacklistService struct{ c *Client }
 
-// List does 获取公众号的黑名单列表. Page through blacklisted OpenIDs.
+// List is 获取公众号的黑名单列表: page through blacklisted OpenIDs.
 //
 // POST /cgi-bin/tags/members/getblacklist, id blacklist_list. For verified accounts.
 //
@@ -38,7 +38,7 @@ type BlacklistListResponse struct {
 	NextOpenID string     `json:"next_openid,omitempty"` // cursor
 }
 
-// Add does 拉黑用户. Blacklist users.
+// Add is 拉黑用户: blacklist users.
 //
 // POST /cgi-bin/tags/members/batchblacklist, id blacklist_add. For verified accounts.
 //
@@ -48,8 +48,7 @@ type BlacklistListResponse struct {
 // Errors:
 //   - 40003 OpenID 格式不对、不是粉丝，或属于别的账号
 //   - 40032 OpenID 列表过长或过短
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 //   - 49003 OpenID 不属于这个 AppID
 //   - 50002 账号或用户被限制（多为账号被封或冻结）
 //   - 268487001 平台繁忙
@@ -62,7 +61,7 @@ type BlacklistAddRequest struct {
 	OpenIDList []string `json:"openid_list"` // max 20
 }
 
-// Remove does 取消拉黑用户. Remove users from the blacklist.
+// Remove is 取消拉黑用户: remove users from the blacklist.
 //
 // POST /cgi-bin/tags/members/batchunblacklist, id blacklist_remove. For verified accounts.
 //
@@ -72,8 +71,7 @@ type BlacklistAddRequest struct {
 // Errors:
 //   - 40003 OpenID 格式不对、不是粉丝，或属于别的账号
 //   - 40032 OpenID 列表过长或过短
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 //   - 49003 OpenID 不属于这个 AppID
 //   - 50002 账号或用户被限制（多为账号被封或冻结）
 //   - 268487001 平台繁忙

@@ -10,8 +10,8 @@ type CallbackService struct{ c *Client }
 // APIDomainService is the group api_domain: 基础接口: IP 与网络检测.
 type APIDomainService struct{ c *Client }
 
-// IPList does 获取微信推送服务器IP. List the addresses from which WeChat pushes callbacks;
-// use to filter inbound requests.
+// IPList is 获取微信推送服务器IP: list the addresses from which WeChat pushes callbacks; use to
+// filter inbound requests.
 //
 // GET /cgi-bin/getcallbackip, id callback_ip_list. For all accounts.
 //
@@ -33,8 +33,7 @@ type CallbackIPListResponse struct {
 	IPList []string `json:"ip_list"` // addresses or CIDR blocks
 }
 
-// IPList does 获取微信API服务器IP. List the addresses of the API hosts, for outbound
-// firewalls.
+// IPList is 获取微信API服务器IP: list the addresses of the API hosts, for outbound firewalls.
 //
 // GET /cgi-bin/get_api_domain_ip, id api_domain_ip_list. For all accounts.
 //
@@ -56,8 +55,8 @@ type APIDomainIPListResponse struct {
 	IPList []string `json:"ip_list"` // addresses
 }
 
-// Check does 网络通信检测. Ask WeChat to resolve and ping the configured callback URL from a
-// chosen carrier.
+// Check is 网络通信检测: ask WeChat to resolve and ping the configured callback URL from a chosen
+// carrier.
 //
 // POST /cgi-bin/callback/check, id callback_check. For all accounts.
 //

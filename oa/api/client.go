@@ -53,6 +53,7 @@ type Client struct {
 	trace          func(context.Context, Attempt) func(Result)
 	limits         *limiter
 	jsapi          *cached
+	cards          *cached
 }
 
 // Option changes how a client behaves.
@@ -165,7 +166,7 @@ func NewClient(account Account, options ...Option) (*Client, error) {
 		}
 		c.tokens = c.accountTokens()
 	}
-	c.jsapi = c.ticket("jsapi")
+	c.jsapi, c.cards = c.ticket("jsapi"), c.ticket("wx_card")
 	c.Services = newServices(c)
 	return c, nil
 }

@@ -7,7 +7,7 @@ import "context"
 // CommentService is the group comment: 留言管理.
 type CommentService struct{ c *Client }
 
-// Open does 打开已群发文章评论. Open comments of a sent article.
+// Open is 打开已群发文章评论: open comments of a sent article.
 //
 // POST /cgi-bin/comment/open, id comment_open. For verified accounts.
 //
@@ -29,7 +29,7 @@ type CommentOpenRequest struct {
 	Index     int   `json:"index,omitempty"` // 0-based article, default 0
 }
 
-// Close does 关闭已群发文章评论. Close comments of a sent article.
+// Close is 关闭已群发文章评论: close comments of a sent article.
 //
 // POST /cgi-bin/comment/close, id comment_close. For verified accounts.
 //
@@ -50,7 +50,7 @@ type CommentCloseRequest struct {
 	Index     int   `json:"index,omitempty"` // 0-based article, default 0
 }
 
-// List does 查看指定文章的评论数据. Page through the comments of an article.
+// List is 查看指定文章的评论数据: page through the comments of an article.
 //
 // POST /cgi-bin/comment/list, id comment_list. For verified accounts.
 //
@@ -86,7 +86,7 @@ type CommentListResponse struct {
 	Comment []Comment `json:"comment"` // comments
 }
 
-// MarkElect does 评论标记精选. Mark a comment as elected.
+// MarkElect is 评论标记精选: mark a comment as elected.
 //
 // POST /cgi-bin/comment/markelect, id comment_mark_elect. For verified accounts.
 //
@@ -111,7 +111,7 @@ type CommentMarkElectRequest struct {
 	UserCommentID int64 `json:"user_comment_id"` // comment id
 }
 
-// UnmarkElect does 评论取消精选. Remove the elected mark.
+// UnmarkElect is 评论取消精选: remove the elected mark.
 //
 // POST /cgi-bin/comment/unmarkelect, id comment_unmark_elect. For verified accounts.
 //
@@ -134,7 +134,7 @@ type CommentUnmarkElectRequest struct {
 	UserCommentID int64 `json:"user_comment_id"` // comment id
 }
 
-// Delete does 删除评论. Delete a comment.
+// Delete is 删除评论: delete a comment.
 //
 // POST /cgi-bin/comment/delete, id comment_delete. For verified accounts.
 //
@@ -157,7 +157,7 @@ type CommentDeleteRequest struct {
 	UserCommentID int64 `json:"user_comment_id"` // comment id
 }
 
-// ReplyDelete does 删除回复. Delete the author reply of a comment.
+// ReplyDelete is 删除回复: delete the author reply of a comment.
 //
 // POST /cgi-bin/comment/reply/delete, id comment_reply_delete. For verified accounts.
 //
@@ -181,7 +181,7 @@ type CommentReplyDeleteRequest struct {
 	UserCommentID int64 `json:"user_comment_id"` // comment id
 }
 
-// ReplyAdd does 回复评论. Reply to a comment as the author (one reply per comment).
+// ReplyAdd is 回复评论: reply to a comment as the author (one reply per comment).
 //
 // POST /cgi-bin/comment/reply/add, id comment_reply_add. For verified accounts.
 //

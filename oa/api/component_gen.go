@@ -7,8 +7,7 @@ import "context"
 // ComponentService is the group component: 第三方平台.
 type ComponentService struct{ c *Client }
 
-// StartPushTicket does 启动票据推送服务. Ask WeChat to (re)start pushing
-// component_verify_ticket.
+// StartPushTicket is 启动票据推送服务: ask WeChat to (re)start pushing component_verify_ticket.
 //
 // POST /cgi-bin/component/api_start_push_ticket, id component_start_push_ticket. For third-party
 // platforms.
@@ -27,8 +26,7 @@ type ComponentStartPushTicketRequest struct {
 	ComponentSecret string `json:"component_secret"` // platform AppSecret
 }
 
-// Token does 获取第三方平台接口的调用凭据. Get component_access_token from the pushed
-// ticket.
+// Token is 获取第三方平台接口的调用凭据: get component_access_token from the pushed ticket.
 //
 // POST /cgi-bin/component/api_component_token, id component_token. For third-party platforms.
 //
@@ -63,7 +61,7 @@ type ComponentTokenResponse struct {
 	ExpiresIn            int    `json:"expires_in"`             // seconds
 }
 
-// PreAuthCode does 获取预授权码. Get a pre-auth code for the authorisation page.
+// PreAuthCode is 获取预授权码: get a pre-auth code for the authorisation page.
 //
 // POST /cgi-bin/component/api_create_preauthcode, id component_preauthcode. For third-party
 // platforms.
@@ -93,8 +91,8 @@ type ComponentPreAuthCodeResponse struct {
 	ExpiresIn   int    `json:"expires_in"`    // seconds, 1800 today (600 in old text)
 }
 
-// LoginPage makes the address for 授权注册页面扫码授权. Browser page where the merchant
-// scans to authorise; redirects to redirect_uri with auth_code and expires_in.
+// LoginPage makes the address of 授权注册页面扫码授权: browser page where the merchant scans to
+// authorise; redirects to redirect_uri with auth_code and expires_in.
 //
 // GET mp.weixin.qq.com/cgi-bin/componentloginpage, id component_login_page. For third-party
 // platforms.
@@ -109,16 +107,16 @@ func (s ComponentService) LoginPage(req ComponentLoginPageRequest) string {
 
 // ComponentLoginPageRequest is the request of [ComponentService.LoginPage].
 type ComponentLoginPageRequest struct {
-	ComponentAppID string `json:"-" query:"component_appid"`            // platform AppID
-	PreAuthCode    string `json:"-" query:"pre_auth_code"`              // code
-	RedirectURI    string `json:"-" query:"redirect_uri"`               // url-encoded, host must match the registered start page domain
+	ComponentAppID string `json:"-" query:"component_appid"` // platform AppID
+	PreAuthCode    string `json:"-" query:"pre_auth_code"`   // code
+	// url-encoded, host must match the registered start page domain
+	RedirectURI    string `json:"-" query:"redirect_uri"`
 	AuthType       int    `json:"-" query:"auth_type,omitempty"`        // 1 official accounts, 2 mini programs, 3 both
 	BizAppID       string `json:"-" query:"biz_appid,omitempty"`        // only this account may authorise
 	CategoryIDList string `json:"-" query:"category_id_list,omitempty"` // permission set ids joined with |
 }
 
-// QueryAuth does 使用授权码获取授权信息. Exchange the authorization code for the
-// authorizer tokens.
+// QueryAuth is 使用授权码获取授权信息: exchange the authorization code for the authorizer tokens.
 //
 // POST /cgi-bin/component/api_query_auth, id component_query_auth. For third-party platforms.
 //
@@ -151,7 +149,7 @@ type ComponentQueryAuthResponse struct {
 	AuthorizationInfo AuthorizationInfo `json:"authorization_info"` // result
 }
 
-// AuthorizerToken does 获取/刷新接口调用令牌. Refresh authorizer_access_token.
+// AuthorizerToken is 获取/刷新接口调用令牌: refresh authorizer_access_token.
 //
 // POST /cgi-bin/component/api_authorizer_token, id component_authorizer_token. For third-party
 // platforms.
@@ -191,7 +189,7 @@ type ComponentAuthorizerTokenResponse struct {
 	AuthorizerRefreshToken string `json:"authorizer_refresh_token"` // refresh token
 }
 
-// AuthorizerInfo does 获取授权账号详情. Read the authorizer profile.
+// AuthorizerInfo is 获取授权账号详情: read the authorizer profile.
 //
 // POST /cgi-bin/component/api_get_authorizer_info, id component_authorizer_info. For third-party
 // platforms.
@@ -224,7 +222,7 @@ type ComponentAuthorizerInfoResponse struct {
 	AuthorizationInfo AuthorizationInfo `json:"authorization_info"` // authorisation info
 }
 
-// AuthorizerList does 拉取已授权的账号信息. Page through authorised accounts.
+// AuthorizerList is 拉取已授权的账号信息: page through authorised accounts.
 //
 // POST /cgi-bin/component/api_get_authorizer_list, id component_authorizer_list. For third-party
 // platforms.
@@ -260,7 +258,7 @@ type ComponentAuthorizerListResponse struct {
 	List       []Authorizer `json:"list"`        // accounts
 }
 
-// OptionGet does 获取授权方选项信息. Read an option of the authorizer.
+// OptionGet is 获取授权方选项信息: read an option of the authorizer.
 //
 // POST /cgi-bin/component/api_get_authorizer_option, id component_option_get. For third-party
 // platforms.
@@ -285,7 +283,8 @@ func (s ComponentService) OptionGet(ctx context.Context, req ComponentOptionGetR
 type ComponentOptionGetRequest struct {
 	ComponentAppID  string `json:"component_appid"`  // platform AppID
 	AuthorizerAppID string `json:"authorizer_appid"` // account
-	OptionName      string `json:"option_name"`      // location_report (0 none, 1 on entry, 2 every 5 s), voice_recognize (0/1), customer_service (0/1)
+	// location_report (0 none, 1 on entry, 2 every 5 s), voice_recognize (0/1), customer_service (0/1)
+	OptionName string `json:"option_name"`
 }
 
 // ComponentOptionGetResponse is the answer of [ComponentService.OptionGet].
@@ -295,7 +294,7 @@ type ComponentOptionGetResponse struct {
 	OptionValue     string `json:"option_value"`               // value
 }
 
-// OptionSet does 设置授权方选项信息. Set an option of the authorizer.
+// OptionSet is 设置授权方选项信息: set an option of the authorizer.
 //
 // POST /cgi-bin/component/api_set_authorizer_option, id component_option_set. For third-party
 // platforms.
@@ -323,8 +322,8 @@ type ComponentOptionSetRequest struct {
 	OptionValue     string `json:"option_value"`     // value
 }
 
-// OAuthAccessToken does 代公众号换取用户授权凭证. OAuth code exchange on behalf of an
-// authorised service account; no AppSecret needed.
+// OAuthAccessToken is 代公众号换取用户授权凭证: OAuth code exchange on behalf of an authorised
+// service account; no AppSecret needed.
 //
 // GET /sns/oauth2/component/access_token, id component_oauth_access_token. For third-party
 // platforms.
@@ -364,7 +363,7 @@ type ComponentOAuthAccessTokenResponse struct {
 	UnionID        string `json:"unionid,omitempty"`         // for bound accounts
 }
 
-// OAuthRefreshToken does 代公众号刷新用户授权凭证. Refresh the above.
+// OAuthRefreshToken is 代公众号刷新用户授权凭证: refresh the above.
 //
 // GET /sns/oauth2/component/refresh_token, id component_oauth_refresh_token. For third-party
 // platforms.
@@ -424,20 +423,26 @@ type AuthorizerBasicConfig struct {
 
 // AuthorizerInfo is part of component_authorizer_info.
 type AuthorizerInfo struct {
-	UserName        string                `json:"user_name"`                // original id gh_xxx
-	NickName        string                `json:"nick_name"`                // nickname
-	HeadImg         string                `json:"head_img"`                 // avatar url
-	ServiceTypeInfo AccountType           `json:"service_type_info"`        // official accounts: 0 subscription, 1 subscription (upgraded old account), 2 service; mini programs use other ids such as 0, 4 game, 12 trial
-	VerifyTypeInfo  AccountType           `json:"verify_type_info"`         // -1 not verified, 0 WeChat verified, 1/2 Sina/Tencent Weibo verified, 3-5 qualification verified without naming
-	PrincipalName   string                `json:"principal_name,omitempty"` // subject name
-	Alias           string                `json:"alias,omitempty"`          // WeChat id of the account, may be empty
-	Signature       string                `json:"signature,omitempty"`      // account introduction
-	QRCodeURL       string                `json:"qrcode_url,omitempty"`     // QR code url of the account
-	BusinessInfo    BusinessInfo          `json:"business_info"`            // enabled business functions, each 0 or 1
-	MiniProgramInfo MiniProgramInfo       `json:"MiniProgramInfo,omitzero"` // present when the authorizer is a mini program; its presence tells mini programs from official accounts
-	AccountStatus   int                   `json:"account_status"`           // 1 normal, 14 cancelled, 16 banned, 18 alerted, 19 frozen
-	RegisterType    int                   `json:"register_type,omitempty"`  // registration type
-	BasicConfig     AuthorizerBasicConfig `json:"basic_config,omitzero"`    // contact configuration
+	UserName  string `json:"user_name"` // original id gh_xxx
+	NickName  string `json:"nick_name"` // nickname
+	HeadImage string `json:"head_img"`  // avatar url
+	// official accounts: 0 subscription, 1 subscription (upgraded old account), 2 service; mini
+	// programs use other ids such as 0, 4 game, 12 trial
+	ServiceTypeInfo AccountType `json:"service_type_info"`
+	// -1 not verified, 0 WeChat verified, 1/2 Sina/Tencent Weibo verified, 3-5 qualification verified
+	// without naming
+	VerifyTypeInfo AccountType  `json:"verify_type_info"`
+	PrincipalName  string       `json:"principal_name,omitempty"` // subject name
+	Alias          string       `json:"alias,omitempty"`          // WeChat id of the account, may be empty
+	Signature      string       `json:"signature,omitempty"`      // account introduction
+	QRCodeURL      string       `json:"qrcode_url,omitempty"`     // QR code url of the account
+	BusinessInfo   BusinessInfo `json:"business_info"`            // enabled business functions, each 0 or 1
+	// present when the authorizer is a mini program; its presence tells mini programs from official
+	// accounts
+	MiniProgramInfo MiniProgramInfo       `json:"MiniProgramInfo,omitzero"`
+	AccountStatus   int                   `json:"account_status"`          // 1 normal, 14 cancelled, 16 banned, 18 alerted, 19 frozen
+	RegisterType    int                   `json:"register_type,omitempty"` // registration type
+	BasicConfig     AuthorizerBasicConfig `json:"basic_config,omitzero"`   // contact configuration
 }
 
 // BusinessInfo is part of component_authorizer_info.
@@ -456,7 +461,9 @@ type FuncInfo struct {
 
 // FuncScope is part of component_query_auth, component_authorizer_info.
 type FuncScope struct {
-	ID   int    `json:"id"`             // set id: 1 messages, 2 users, 3 account service, 4 web, 7 mass send and notices, 11 material, 15 menu ...
+	// set id: 1 messages, 2 users, 3 account service, 4 web, 7 mass send and notices, 11 material, 15
+	// menu ...
+	ID   int    `json:"id"`
 	Type int    `json:"type,omitempty"` // type
 	Name string `json:"name,omitempty"` // name
 	Desc string `json:"desc,omitempty"` // description

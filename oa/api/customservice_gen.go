@@ -7,7 +7,7 @@ import "context"
 // KFService is the group kf: 客服管理与聊天记录.
 type KFService struct{ c *Client }
 
-// List does 获取所有客服账号. List customer-service accounts.
+// List is 获取所有客服账号: list customer-service accounts.
 //
 // GET /cgi-bin/customservice/getkflist, id kf_list. For verified accounts.
 //
@@ -28,7 +28,7 @@ type KFListResponse struct {
 	KFList []KFAccount `json:"kf_list"` // workers
 }
 
-// OnlineList does 获取在线客服列表. List online customer-service accounts.
+// OnlineList is 获取在线客服列表: list online customer-service accounts.
 //
 // GET /cgi-bin/customservice/getonlinekflist, id kf_online_list. For verified accounts.
 //
@@ -49,7 +49,7 @@ type KFOnlineListResponse struct {
 	KFOnlineList []KFOnline `json:"kf_online_list"` // online workers
 }
 
-// Add does 添加客服账号. Create a customer-service account.
+// Add is 添加客服账号: create a customer-service account.
 //
 // POST /customservice/kfaccount/add, id kf_add. For verified accounts.
 //
@@ -83,7 +83,7 @@ type KFAddRequest struct {
 	BusinessID string `json:"business_id,omitempty"` // sub merchant id
 }
 
-// Update does 修改客服账号. Rename a customer-service account.
+// Update is 修改客服账号: rename a customer-service account.
 //
 // POST /customservice/kfaccount/update, id kf_update. For verified accounts.
 //
@@ -101,7 +101,7 @@ type KFUpdateRequest struct {
 	Nickname  string `json:"nickname"`   // nickname
 }
 
-// Delete does 删除客服账号. Delete a customer-service account.
+// Delete is 删除客服账号: delete a customer-service account.
 //
 // POST /customservice/kfaccount/del, id kf_delete. For verified accounts.
 //
@@ -121,7 +121,7 @@ type KFDeleteRequest struct {
 	KFAccount string `json:"kf_account" query:"kf_account,omitempty"` // account
 }
 
-// UploadAvatar does 设置客服头像. Upload an avatar.
+// UploadAvatar is 设置客服头像: upload an avatar.
 //
 // POST /customservice/kfaccount/uploadheadimg, id kf_upload_avatar. For verified accounts.
 //
@@ -142,7 +142,7 @@ type KFUploadAvatarRequest struct {
 	Media     Upload `json:"-" file:"media"`       // image file part named media
 }
 
-// InviteWorker does 邀请绑定客服账号. Invite a WeChat id to take over an account.
+// InviteWorker is 邀请绑定客服账号: invite a WeChat id to take over an account.
 //
 // POST /customservice/kfaccount/inviteworker, id kf_invite_worker. For verified accounts.
 //
@@ -165,7 +165,7 @@ type KFInviteWorkerRequest struct {
 	InviteWx  string `json:"invite_wx"`  // WeChat id
 }
 
-// MessageRecords does 获取聊天记录. Page through customer-service chat records.
+// MessageRecords is 获取聊天记录: page through customer-service chat records.
 //
 // POST /customservice/msgrecord/getmsglist, id kf_message_records. For verified accounts.
 //

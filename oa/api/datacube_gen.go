@@ -7,7 +7,7 @@ import "context"
 // StatService is the group stat: 数据统计.
 type StatService struct{ c *Client }
 
-// UserSummary does 获取用户增减数据. Follower gains and losses by source.
+// UserSummary is 获取用户增减数据: follower gains and losses by source.
 //
 // POST /datacube/getusersummary, id stat_user_summary. For verified accounts.
 //
@@ -19,8 +19,7 @@ type StatService struct{ c *Client }
 //   - Store results on your side; data exists from 2014-12-01.
 //
 // Errors:
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 //   - 61500 日期格式不对（应为 yyyy-MM-dd）
 //   - 61501 日期跨度过长或在未来
 //   - 61503 当天的统计数据还没有生成
@@ -40,7 +39,7 @@ type StatUserSummaryResponse struct {
 	List []StatUserChange `json:"list"` // one row per day and source
 }
 
-// UserCumulate does 获取累计用户数据. Total followers per day.
+// UserCumulate is 获取累计用户数据: total followers per day.
 //
 // POST /datacube/getusercumulate, id stat_user_cumulate. For verified accounts.
 //
@@ -49,8 +48,7 @@ type StatUserSummaryResponse struct {
 //   - data of a day is ready after about 08:00 Beijing time the next day
 //
 // Errors:
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 //   - 61500 日期格式不对（应为 yyyy-MM-dd）
 //   - 61501 日期跨度过长或在未来
 //   - 61503 当天的统计数据还没有生成
@@ -70,8 +68,7 @@ type StatUserCumulateResponse struct {
 	List []StatUserTotal `json:"list"` // one row per day
 }
 
-// ArticleRead does 获取发表内容每日阅读数据. Readers of each published article on one
-// day, by scene.
+// ArticleRead is 获取发表内容每日阅读数据: readers of each published article on one day, by scene.
 //
 // POST /datacube/getarticleread, id stat_article_read. For verified accounts.
 //
@@ -85,8 +82,7 @@ type StatUserCumulateResponse struct {
 //   - msgid is msg_data_id and 1-based article index joined by _.
 //
 // Errors:
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 //   - 61500 日期格式不对（应为 yyyy-MM-dd）
 //   - 61501 日期跨度过长或在未来
 //   - 61503 当天的统计数据还没有生成
@@ -107,8 +103,7 @@ type StatArticleReadResponse struct {
 	IsDelay bool              `json:"is_delay"` // true when late
 }
 
-// ArticleShare does 获取发表内容每日分享数据. Users who shared each published article
-// on one day.
+// ArticleShare is 获取发表内容每日分享数据: users who shared each published article on one day.
 //
 // POST /datacube/getarticleshare, id stat_article_share. For verified accounts.
 //
@@ -122,8 +117,7 @@ type StatArticleReadResponse struct {
 //   - msgid is msg_data_id and 1-based article index joined by _.
 //
 // Errors:
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 //   - 61500 日期格式不对（应为 yyyy-MM-dd）
 //   - 61501 日期跨度过长或在未来
 //   - 61503 当天的统计数据还没有生成
@@ -144,8 +138,7 @@ type StatArticleShareResponse struct {
 	IsDelay bool               `json:"is_delay"` // true when late
 }
 
-// BizSummary does 获取发表内容概况总数据. Account level totals per day of published
-// content.
+// BizSummary is 获取发表内容概况总数据: account level totals per day of published content.
 //
 // POST /datacube/getbizsummary, id stat_biz_summary. For verified accounts.
 //
@@ -159,8 +152,7 @@ type StatArticleShareResponse struct {
 //   - msgid is msg_data_id and 1-based article index joined by _.
 //
 // Errors:
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 //   - 61500 日期格式不对（应为 yyyy-MM-dd）
 //   - 61501 日期跨度过长或在未来
 //   - 61503 当天的统计数据还没有生成
@@ -181,8 +173,8 @@ type StatBizSummaryResponse struct {
 	IsDelay bool         `json:"is_delay"` // true when late
 }
 
-// ArticleTotalDetail does 获取发表内容发表详细数据. Cumulative statistics of every
-// article published on one day, up to 30 days after publishing.
+// ArticleTotalDetail is 获取发表内容发表详细数据: cumulative statistics of every article published
+// on one day, up to 30 days after publishing.
 //
 // POST /datacube/getarticletotaldetail, id stat_article_total_detail. For verified accounts.
 //
@@ -197,8 +189,7 @@ type StatBizSummaryResponse struct {
 //   - One SDK types the rates as integers, accept decimals.
 //
 // Errors:
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 //   - 61500 日期格式不对（应为 yyyy-MM-dd）
 //   - 61501 日期跨度过长或在未来
 //   - 61503 当天的统计数据还没有生成
@@ -219,7 +210,7 @@ type StatArticleTotalDetailResponse struct {
 	IsDelay bool               `json:"is_delay"` // true when late
 }
 
-// UpstreamMsg does 获取消息发送概况数据. Messages sent by users per day and type.
+// UpstreamMsg is 获取消息发送概况数据: messages sent by users per day and type.
 //
 // POST /datacube/getupstreammsg, id stat_upstream_msg. For verified accounts.
 //
@@ -228,8 +219,7 @@ type StatArticleTotalDetailResponse struct {
 //   - data of a day is ready after about 08:00 Beijing time the next day
 //
 // Errors:
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 //   - 61500 日期格式不对（应为 yyyy-MM-dd）
 //   - 61501 日期跨度过长或在未来
 //   - 61503 当天的统计数据还没有生成
@@ -249,7 +239,7 @@ type StatUpstreamMsgResponse struct {
 	List []StatUpstreamMsg `json:"list"` // rows
 }
 
-// UpstreamMsgHour does 获取消息发送分时数据. The same per hour.
+// UpstreamMsgHour is 获取消息发送分时数据: the same per hour.
 //
 // POST /datacube/getupstreammsghour, id stat_upstream_msg_hour. For verified accounts.
 //
@@ -258,8 +248,7 @@ type StatUpstreamMsgResponse struct {
 //   - data of a day is ready after about 08:00 Beijing time the next day
 //
 // Errors:
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 //   - 61500 日期格式不对（应为 yyyy-MM-dd）
 //   - 61501 日期跨度过长或在未来
 //   - 61503 当天的统计数据还没有生成
@@ -279,7 +268,7 @@ type StatUpstreamMsgHourResponse struct {
 	List []StatUpstreamMsg `json:"list"` // rows
 }
 
-// UpstreamMsgWeek does 获取消息发送周数据. The same per week.
+// UpstreamMsgWeek is 获取消息发送周数据: the same per week.
 //
 // POST /datacube/getupstreammsgweek, id stat_upstream_msg_week. For verified accounts.
 //
@@ -288,8 +277,7 @@ type StatUpstreamMsgHourResponse struct {
 //   - data of a day is ready after about 08:00 Beijing time the next day
 //
 // Errors:
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 //   - 61500 日期格式不对（应为 yyyy-MM-dd）
 //   - 61501 日期跨度过长或在未来
 //   - 61503 当天的统计数据还没有生成
@@ -309,7 +297,7 @@ type StatUpstreamMsgWeekResponse struct {
 	List []StatUpstreamMsg `json:"list"` // rows
 }
 
-// UpstreamMsgMonth does 获取消息发送月数据. The same per month.
+// UpstreamMsgMonth is 获取消息发送月数据: the same per month.
 //
 // POST /datacube/getupstreammsgmonth, id stat_upstream_msg_month. For verified accounts.
 //
@@ -318,8 +306,7 @@ type StatUpstreamMsgWeekResponse struct {
 //   - data of a day is ready after about 08:00 Beijing time the next day
 //
 // Errors:
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 //   - 61500 日期格式不对（应为 yyyy-MM-dd）
 //   - 61501 日期跨度过长或在未来
 //   - 61503 当天的统计数据还没有生成
@@ -339,7 +326,7 @@ type StatUpstreamMsgMonthResponse struct {
 	List []StatUpstreamMsg `json:"list"` // rows
 }
 
-// UpstreamMsgDist does 获取消息发送分布数据. Users by number of messages sent.
+// UpstreamMsgDist is 获取消息发送分布数据: users by number of messages sent.
 //
 // POST /datacube/getupstreammsgdist, id stat_upstream_msg_dist. For verified accounts.
 //
@@ -348,8 +335,7 @@ type StatUpstreamMsgMonthResponse struct {
 //   - data of a day is ready after about 08:00 Beijing time the next day
 //
 // Errors:
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 //   - 61500 日期格式不对（应为 yyyy-MM-dd）
 //   - 61501 日期跨度过长或在未来
 //   - 61503 当天的统计数据还没有生成
@@ -369,7 +355,7 @@ type StatUpstreamMsgDistResponse struct {
 	List []StatUpstreamDist `json:"list"` // rows
 }
 
-// UpstreamMsgDistWeek does 获取消息发送分布周数据. The same per week.
+// UpstreamMsgDistWeek is 获取消息发送分布周数据: the same per week.
 //
 // POST /datacube/getupstreammsgdistweek, id stat_upstream_msg_dist_week. For verified accounts.
 //
@@ -378,8 +364,7 @@ type StatUpstreamMsgDistResponse struct {
 //   - data of a day is ready after about 08:00 Beijing time the next day
 //
 // Errors:
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 //   - 61500 日期格式不对（应为 yyyy-MM-dd）
 //   - 61501 日期跨度过长或在未来
 //   - 61503 当天的统计数据还没有生成
@@ -399,7 +384,7 @@ type StatUpstreamMsgDistWeekResponse struct {
 	List []StatUpstreamDist `json:"list"` // rows
 }
 
-// UpstreamMsgDistMonth does 获取消息发送分布月数据. The same per month.
+// UpstreamMsgDistMonth is 获取消息发送分布月数据: the same per month.
 //
 // POST /datacube/getupstreammsgdistmonth, id stat_upstream_msg_dist_month. For verified accounts.
 //
@@ -408,8 +393,7 @@ type StatUpstreamMsgDistWeekResponse struct {
 //   - data of a day is ready after about 08:00 Beijing time the next day
 //
 // Errors:
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 //   - 61500 日期格式不对（应为 yyyy-MM-dd）
 //   - 61501 日期跨度过长或在未来
 //   - 61503 当天的统计数据还没有生成
@@ -429,8 +413,7 @@ type StatUpstreamMsgDistMonthResponse struct {
 	List []StatUpstreamDist `json:"list"` // rows
 }
 
-// InterfaceSummary does 获取被动回复概要数据. How your callback endpoint performed per
-// day.
+// InterfaceSummary is 获取被动回复概要数据: how your callback endpoint performed per day.
 //
 // POST /datacube/getinterfacesummary, id stat_interface_summary. For verified accounts.
 //
@@ -439,8 +422,7 @@ type StatUpstreamMsgDistMonthResponse struct {
 //   - data of a day is ready after about 08:00 Beijing time the next day
 //
 // Errors:
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 //   - 61500 日期格式不对（应为 yyyy-MM-dd）
 //   - 61501 日期跨度过长或在未来
 //   - 61503 当天的统计数据还没有生成
@@ -460,7 +442,7 @@ type StatInterfaceSummaryResponse struct {
 	List []StatInterface `json:"list"` // rows
 }
 
-// InterfaceSummaryHour does 获取被动回复分布数据. The same per hour.
+// InterfaceSummaryHour is 获取被动回复分布数据: the same per hour.
 //
 // POST /datacube/getinterfacesummaryhour, id stat_interface_summary_hour. For verified accounts.
 //
@@ -469,8 +451,7 @@ type StatInterfaceSummaryResponse struct {
 //   - data of a day is ready after about 08:00 Beijing time the next day
 //
 // Errors:
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 //   - 61500 日期格式不对（应为 yyyy-MM-dd）
 //   - 61501 日期跨度过长或在未来
 //   - 61503 当天的统计数据还没有生成
@@ -575,7 +556,9 @@ type StatReadDetail struct {
 
 // StatReadSource is part of stat_article_read, stat_biz_summary, stat_article_total_detail.
 type StatReadSource struct {
-	SceneDesc string `json:"scene_desc"` // scene label, Chinese text such as 全部, 公众号消息, 聊天会话, 朋友圈, 公众号主页, 其他, 推荐, 搜一搜
+	// scene label, Chinese text such as 全部, 公众号消息, 聊天会话, 朋友圈, 公众号主页, 其他, 推荐,
+	// 搜一搜
+	SceneDesc string `json:"scene_desc"`
 	UserCount int    `json:"user_count"` // readers
 }
 
@@ -596,7 +579,8 @@ type StatUpstreamDist struct {
 // StatUpstreamMsg is part of stat_upstream_msg, stat_upstream_msg_hour, stat_upstream_msg_week,
 // stat_upstream_msg_month.
 type StatUpstreamMsg struct {
-	RefDate    string `json:"ref_date"`              // date (first day of the week or month for week and month calls)
+	// date (first day of the week or month for week and month calls)
+	RefDate    string `json:"ref_date"`
 	MsgType    int    `json:"msg_type"`              // 1 text, 2 image, 3 voice, 4 video, 6 third-party app (link)
 	MsgUser    int    `json:"msg_user"`              // users who sent
 	MsgCount   int    `json:"msg_count"`             // messages sent
@@ -606,10 +590,12 @@ type StatUpstreamMsg struct {
 
 // StatUserChange is part of stat_user_summary.
 type StatUserChange struct {
-	RefDate    string `json:"ref_date"`    // date
-	UserSource int    `json:"user_source"` // 0 others, 1 account search, 17 business card, 30 QR code scan, 51 after payment, 57 article account name, 100 WeChat ads, 161 reprint, 149 mini program, 200 channels, 201 live ...
-	NewUser    int    `json:"new_user"`    // new followers
-	CancelUser int    `json:"cancel_user"` // lost followers; net = new_user - cancel_user
+	RefDate string `json:"ref_date"` // date
+	// 0 others, 1 account search, 17 business card, 30 QR code scan, 51 after payment, 57 article
+	// account name, 100 WeChat ads, 161 reprint, 149 mini program, 200 channels, 201 live ...
+	UserSource int `json:"user_source"`
+	NewUser    int `json:"new_user"`    // new followers
+	CancelUser int `json:"cancel_user"` // lost followers; net = new_user - cancel_user
 }
 
 // StatUserTotal is part of stat_user_cumulate.

@@ -10,7 +10,7 @@ type DraftService struct{ c *Client }
 // ProductCardService is the group product_card: 草稿箱与商品卡片.
 type ProductCardService struct{ c *Client }
 
-// Add does 新增草稿. Create a draft of one or more articles.
+// Add is 新增草稿: create a draft of one or more articles.
 //
 // POST /cgi-bin/draft/add, id draft_add. For all accounts.
 //
@@ -31,8 +31,7 @@ type ProductCardService struct{ c *Client }
 //   - 45004 描述或摘要过长
 //   - 45009 该接口今日调用次数已用完（或群发次数已用完）
 //   - 45166 文章内容不合法
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 //   - 53404 账号被限制带货
 //   - 53405 插入的商品信息有误
 //   - 53406 没有开通带货能力
@@ -51,7 +50,7 @@ type DraftAddResponse struct {
 	MediaID string `json:"media_id"` // draft id, up to 128 chars
 }
 
-// Get does 获取草稿详情. Read one draft.
+// Get is 获取草稿详情: read one draft.
 //
 // POST /cgi-bin/draft/get, id draft_get. For all accounts.
 //
@@ -70,7 +69,7 @@ type DraftGetRequest struct {
 	MediaID string `json:"media_id"` // draft id
 }
 
-// Delete does 删除草稿. Delete a draft; irreversible.
+// Delete is 删除草稿: delete a draft; irreversible.
 //
 // POST /cgi-bin/draft/delete, id draft_delete. For all accounts.
 //
@@ -88,7 +87,7 @@ type DraftDeleteRequest struct {
 	MediaID string `json:"media_id"` // draft id
 }
 
-// Update does 更新草稿. Replace one article of a draft.
+// Update is 更新草稿: replace one article of a draft.
 //
 // POST /cgi-bin/draft/update, id draft_update. For all accounts.
 //
@@ -118,7 +117,7 @@ type DraftUpdateRequest struct {
 	Articles Article `json:"articles"` // article
 }
 
-// Count does 获取草稿的总数. Count drafts.
+// Count is 获取草稿的总数: count drafts.
 //
 // GET /cgi-bin/draft/count, id draft_count. For all accounts.
 //
@@ -134,7 +133,7 @@ type DraftCountResponse struct {
 	TotalCount int `json:"total_count"` // total
 }
 
-// List does 获取草稿列表. Page through drafts.
+// List is 获取草稿列表: page through drafts.
 //
 // POST /cgi-bin/draft/batchget, id draft_list. For all accounts.
 //
@@ -163,8 +162,8 @@ type DraftListResponse struct {
 	Item       []DraftItem `json:"item"`        // drafts
 }
 
-// Switch does 草稿箱开关设置. Query (checkonly=1) or turn on the draft box and publish
-// ability. All accounts were migrated long ago.
+// Switch is 草稿箱开关设置: query (checkonly=1) or turn on the draft box and publish ability. All
+// accounts were migrated long ago.
 //
 // POST /cgi-bin/draft/switch, id draft_switch. For all accounts.
 //
@@ -185,8 +184,7 @@ type DraftSwitchResponse struct {
 	IsOpen int `json:"is_open"` // 0 off, 1 on
 }
 
-// Get does 获取商品卡片的DOM结构. Get the DOM or key needed to put a shop product into an
-// article.
+// Get is 获取商品卡片的DOM结构: get the DOM or key needed to put a shop product into an article.
 //
 // POST /channels/ec/service/product/getcardinfo, id product_card_get. For all accounts.
 //
@@ -203,7 +201,8 @@ func (s ProductCardService) Get(ctx context.Context, req ProductCardGetRequest) 
 type ProductCardGetRequest struct {
 	ProductID   string `json:"product_id"`   // product id
 	ArticleType string `json:"article_type"` // news or newspic
-	CardType    int    `json:"card_type"`    // 0 large card, 1 small card, 2 text link, 3 strip card (news: 0-2, newspic: 1-3)
+	// 0 large card, 1 small card, 2 text link, 3 strip card (news: 0-2, newspic: 1-3)
+	CardType int `json:"card_type"`
 }
 
 // ProductCardGetResponse is the answer of [ProductCardService.Get].
@@ -215,24 +214,29 @@ type ProductCardGetResponse struct {
 // Article is part of draft_add, draft_get, draft_update, draft_list, publish_get_article,
 // publish_list, material_get, material_list.
 type Article struct {
-	ArticleType        string         `json:"article_type,omitempty"`          // news (default) or newspic (picture message)
-	Title              string         `json:"title"`                           // max 32 characters
-	Author             string         `json:"author,omitempty"`                // max 16 characters
-	Digest             string         `json:"digest,omitempty"`                // max 128 characters (120 in older text); single article only; default first 54 characters of the body
-	Content            string         `json:"content,omitempty"`               // news: HTML below 20000 characters and 1 MB, scripts removed, images only from media_upload_image; newspic: plain text
-	ContentSourceURL   string         `json:"content_source_url,omitempty"`    // "read original" url, max 1 KB
-	ThumbMediaID       string         `json:"thumb_media_id,omitempty"`        // permanent cover media id, required for news
-	NeedOpenComment    int            `json:"need_open_comment,omitempty"`     // 0 default, 1 opens comments
-	OnlyFansCanComment int            `json:"only_fans_can_comment,omitempty"` // 0 everybody, 1 followers
-	ShowCoverPic       int            `json:"show_cover_pic,omitempty"`        // 0 or 1, legacy, still sent by many clients and ignored
-	PicCrop235x1       string         `json:"pic_crop_235_1,omitempty"`        // X1_Y1_X2_Y2 crop for the 2.35:1 cover, coordinates 0-1 with at most 6 decimals
-	PicCrop1x1         string         `json:"pic_crop_1_1,omitempty"`          // X1_Y1_X2_Y2 crop for the 1:1 cover
-	ImageInfo          ArticleImages  `json:"image_info,omitzero"`             // newspic only: images
-	CoverInfo          ArticleCover   `json:"cover_info,omitzero"`             // cover cropping
-	ProductInfo        ArticleProduct `json:"product_info,omitzero"`           // goods attached to the article
-	ThumbURL           string         `json:"thumb_url,omitempty"`             // cover url
-	URL                string         `json:"url,omitempty"`                   // temporary (draft) or permanent (published) link
-	IsDeleted          bool           `json:"is_deleted,omitempty"`            // true when deleted
+	ArticleType string `json:"article_type,omitempty"` // news (default) or newspic (picture message)
+	Title       string `json:"title"`                  // max 32 characters
+	Author      string `json:"author,omitempty"`       // max 16 characters
+	// max 128 characters (120 in older text); single article only; default first 54 characters of the
+	// body
+	Digest string `json:"digest,omitempty"`
+	// news: HTML below 20000 characters and 1 MB, scripts removed, images only from media_upload_image;
+	// newspic: plain text
+	Content            string `json:"content,omitempty"`
+	ContentSourceURL   string `json:"content_source_url,omitempty"`    // "read original" url, max 1 KB
+	ThumbMediaID       string `json:"thumb_media_id,omitempty"`        // permanent cover media id, required for news
+	NeedOpenComment    int    `json:"need_open_comment,omitempty"`     // 0 default, 1 opens comments
+	OnlyFansCanComment int    `json:"only_fans_can_comment,omitempty"` // 0 everybody, 1 followers
+	ShowCoverPic       int    `json:"show_cover_pic,omitempty"`        // 0 or 1, legacy, still sent by many clients and ignored
+	// X1_Y1_X2_Y2 crop for the 2.35:1 cover, coordinates 0-1 with at most 6 decimals
+	PicCrop235x1 string         `json:"pic_crop_235_1,omitempty"`
+	PicCrop1x1   string         `json:"pic_crop_1_1,omitempty"` // X1_Y1_X2_Y2 crop for the 1:1 cover
+	ImageInfo    ArticleImages  `json:"image_info,omitzero"`    // newspic only: images
+	CoverInfo    ArticleCover   `json:"cover_info,omitzero"`    // cover cropping
+	ProductInfo  ArticleProduct `json:"product_info,omitzero"`  // goods attached to the article
+	ThumbURL     string         `json:"thumb_url,omitempty"`    // cover url
+	URL          string         `json:"url,omitempty"`          // temporary (draft) or permanent (published) link
+	IsDeleted    bool           `json:"is_deleted,omitempty"`   // true when deleted
 }
 
 // ArticleCover is part of draft_add, draft_get, draft_update, draft_list, publish_get_article,

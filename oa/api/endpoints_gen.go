@@ -4,18 +4,18 @@ package api
 
 // Endpoints with methods.
 var (
-	epAIVoiceSubmit              = &Endpoint{ID: "ai_voice_submit", Method: "POST", Path: "/cgi-bin/media/voice/addvoicetorecofortext", Content: MultipartContent, File: "media", Accept: []Accept{{When: "", MaxBytes: 1048576, Ext: []string{"mp3"}}}}
+	epAIVoiceSubmit              = &Endpoint{ID: "ai_voice_submit", Method: "POST", Path: "/cgi-bin/media/voice/addvoicetorecofortext", Content: MultipartContent, File: "media", Accept: []Accept{{MaxBytes: 1048576, Ext: []string{"mp3"}}}}
 	epAIVoiceResult              = &Endpoint{ID: "ai_voice_result", Method: "POST", Path: "/cgi-bin/media/voice/queryrecoresultfortext", Reads: true}
 	epAITranslate                = &Endpoint{ID: "ai_translate", Method: "POST", Path: "/cgi-bin/media/voice/translatecontent", Content: JSONContent, Reads: true}
-	epOCRIDCard                  = &Endpoint{ID: "ocr_id_card", Method: "POST", Path: "/cv/ocr/idcard", Content: MultipartContent, Reads: true, File: "img", Accept: []Accept{{When: "", MaxBytes: 2097152, Ext: []string{"jpg", "jpeg", "png"}}}}
-	epOCRBankCard                = &Endpoint{ID: "ocr_bank_card", Method: "POST", Path: "/cv/ocr/bankcard", Content: MultipartContent, Reads: true, File: "img", Accept: []Accept{{When: "", MaxBytes: 2097152, Ext: []string{"jpg", "jpeg", "png"}}}}
-	epOCRDriving                 = &Endpoint{ID: "ocr_driving", Method: "POST", Path: "/cv/ocr/driving", Content: MultipartContent, Reads: true, File: "img", Accept: []Accept{{When: "", MaxBytes: 2097152, Ext: []string{"jpg", "jpeg", "png"}}}}
-	epOCRDrivingLicense          = &Endpoint{ID: "ocr_driving_license", Method: "POST", Path: "/cv/ocr/drivinglicense", Content: MultipartContent, Reads: true, File: "img", Accept: []Accept{{When: "", MaxBytes: 2097152, Ext: []string{"jpg", "jpeg", "png"}}}}
-	epOCRBizLicense              = &Endpoint{ID: "ocr_biz_license", Method: "POST", Path: "/cv/ocr/bizlicense", Content: MultipartContent, Reads: true, File: "img", Accept: []Accept{{When: "", MaxBytes: 2097152, Ext: []string{"jpg", "jpeg", "png"}}}}
-	epOCRCommon                  = &Endpoint{ID: "ocr_common", Method: "POST", Path: "/cv/ocr/comm", Content: MultipartContent, Reads: true, File: "img", Accept: []Accept{{When: "", MaxBytes: 2097152, Ext: []string{"jpg", "jpeg", "png"}}}}
-	epOCRMenu                    = &Endpoint{ID: "ocr_menu", Method: "POST", Path: "/cv/ocr/menu", Content: MultipartContent, Reads: true, File: "img", Accept: []Accept{{When: "", MaxBytes: 2097152, Ext: []string{"jpg", "jpeg", "png"}}}}
-	epImgQRCode                  = &Endpoint{ID: "img_qrcode", Method: "POST", Path: "/cv/img/qrcode", Content: MultipartContent, Reads: true, File: "img", Accept: []Accept{{When: "", MaxBytes: 2097152, Ext: []string{"jpg", "jpeg", "png"}}}}
-	epImgAICrop                  = &Endpoint{ID: "img_ai_crop", Method: "POST", Path: "/cv/img/aicrop", Content: MultipartContent, Reads: true, File: "img", Accept: []Accept{{When: "", MaxBytes: 2097152, Ext: []string{"jpg", "jpeg", "png"}}}}
+	epOCRIDCard                  = &Endpoint{ID: "ocr_id_card", Method: "POST", Path: "/cv/ocr/idcard", Content: MultipartContent, Reads: true, File: "img", Accept: []Accept{{MaxBytes: 2097152, Ext: []string{"jpg", "jpeg", "png"}}}}
+	epOCRBankCard                = &Endpoint{ID: "ocr_bank_card", Method: "POST", Path: "/cv/ocr/bankcard", Content: MultipartContent, Reads: true, File: "img", Accept: []Accept{{MaxBytes: 2097152, Ext: []string{"jpg", "jpeg", "png"}}}}
+	epOCRDriving                 = &Endpoint{ID: "ocr_driving", Method: "POST", Path: "/cv/ocr/driving", Content: MultipartContent, Reads: true, File: "img", Accept: []Accept{{MaxBytes: 2097152, Ext: []string{"jpg", "jpeg", "png"}}}}
+	epOCRDrivingLicense          = &Endpoint{ID: "ocr_driving_license", Method: "POST", Path: "/cv/ocr/drivinglicense", Content: MultipartContent, Reads: true, File: "img", Accept: []Accept{{MaxBytes: 2097152, Ext: []string{"jpg", "jpeg", "png"}}}}
+	epOCRBizLicense              = &Endpoint{ID: "ocr_biz_license", Method: "POST", Path: "/cv/ocr/bizlicense", Content: MultipartContent, Reads: true, File: "img", Accept: []Accept{{MaxBytes: 2097152, Ext: []string{"jpg", "jpeg", "png"}}}}
+	epOCRCommon                  = &Endpoint{ID: "ocr_common", Method: "POST", Path: "/cv/ocr/comm", Content: MultipartContent, Reads: true, File: "img", Accept: []Accept{{MaxBytes: 2097152, Ext: []string{"jpg", "jpeg", "png"}}}}
+	epOCRMenu                    = &Endpoint{ID: "ocr_menu", Method: "POST", Path: "/cv/ocr/menu", Content: MultipartContent, Reads: true, File: "img", Accept: []Accept{{MaxBytes: 2097152, Ext: []string{"jpg", "jpeg", "png"}}}}
+	epImageQRCode                = &Endpoint{ID: "img_qrcode", Method: "POST", Path: "/cv/img/qrcode", Content: MultipartContent, Reads: true, File: "img", Accept: []Accept{{MaxBytes: 2097152, Ext: []string{"jpg", "jpeg", "png"}}}}
+	epImageAICrop                = &Endpoint{ID: "img_ai_crop", Method: "POST", Path: "/cv/img/aicrop", Content: MultipartContent, Reads: true, File: "img", Accept: []Accept{{MaxBytes: 2097152, Ext: []string{"jpg", "jpeg", "png"}}}}
 	epAutoReplyGet               = &Endpoint{ID: "autoreply_get", Method: "GET", Path: "/cgi-bin/get_current_autoreply_info", Reads: true}
 	epBlacklistList              = &Endpoint{ID: "blacklist_list", Method: "POST", Path: "/cgi-bin/tags/members/getblacklist", Content: JSONContent, Reads: true}
 	epBlacklistAdd               = &Endpoint{ID: "blacklist_add", Method: "POST", Path: "/cgi-bin/tags/members/batchblacklist", Content: JSONContent}
@@ -48,7 +48,7 @@ var (
 	epKFAdd                      = &Endpoint{ID: "kf_add", Method: "POST", Path: "/customservice/kfaccount/add", Content: JSONContent}
 	epKFUpdate                   = &Endpoint{ID: "kf_update", Method: "POST", Path: "/customservice/kfaccount/update", Content: JSONContent}
 	epKFDelete                   = &Endpoint{ID: "kf_delete", Method: "POST", Path: "/customservice/kfaccount/del", Content: JSONContent}
-	epKFUploadAvatar             = &Endpoint{ID: "kf_upload_avatar", Method: "POST", Path: "/customservice/kfaccount/uploadheadimg", Content: MultipartContent, File: "media", Accept: []Accept{{When: "", MaxBytes: 5242880, Ext: []string{"jpg", "jpeg"}}}}
+	epKFUploadAvatar             = &Endpoint{ID: "kf_upload_avatar", Method: "POST", Path: "/customservice/kfaccount/uploadheadimg", Content: MultipartContent, File: "media", Accept: []Accept{{MaxBytes: 5242880, Ext: []string{"jpg", "jpeg"}}}}
 	epKFInviteWorker             = &Endpoint{ID: "kf_invite_worker", Method: "POST", Path: "/customservice/kfaccount/inviteworker", Content: JSONContent}
 	epKFMessageRecords           = &Endpoint{ID: "kf_message_records", Method: "POST", Path: "/customservice/msgrecord/getmsglist", Content: JSONContent, Reads: true}
 	epStatUserSummary            = &Endpoint{ID: "stat_user_summary", Method: "POST", Path: "/datacube/getusersummary", Content: JSONContent}
@@ -90,7 +90,7 @@ var (
 	epMaterialDelete             = &Endpoint{ID: "material_delete", Method: "POST", Path: "/cgi-bin/material/del_material", Content: JSONContent}
 	epMaterialCount              = &Endpoint{ID: "material_count", Method: "GET", Path: "/cgi-bin/material/get_materialcount", Reads: true}
 	epMaterialList               = &Endpoint{ID: "material_list", Method: "POST", Path: "/cgi-bin/material/batchget_material", Content: JSONContent, Reads: true}
-	epMediaUploadImage           = &Endpoint{ID: "media_upload_image", Method: "POST", Path: "/cgi-bin/media/uploadimg", Content: MultipartContent, File: "media", Accept: []Accept{{When: "", MaxBytes: 1048576, Ext: []string{"jpg", "jpeg", "png"}}}}
+	epMediaUploadImage           = &Endpoint{ID: "media_upload_image", Method: "POST", Path: "/cgi-bin/media/uploadimg", Content: MultipartContent, File: "media", Accept: []Accept{{MaxBytes: 1048576, Ext: []string{"jpg", "jpeg", "png"}}}}
 	epMediaUpload                = &Endpoint{ID: "media_upload", Method: "POST", Path: "/cgi-bin/media/upload", Content: MultipartContent, File: "media", Accept: []Accept{{When: "image", MaxBytes: 10485760, Ext: []string{"png", "jpeg", "jpg", "gif"}}, {When: "voice", MaxBytes: 2097152, Ext: []string{"amr", "mp3"}}, {When: "video", MaxBytes: 10485760, Ext: []string{"mp4"}}, {When: "thumb", MaxBytes: 65536, Ext: []string{"jpg"}}}, Limit: Limit{PerDay: 100000}}
 	epMediaGet                   = &Endpoint{ID: "media_get", Method: "GET", Path: "/cgi-bin/media/get", Answer: JSONOrFileAnswer, Reads: true, Limit: Limit{PerDay: 200000}}
 	epMediaGetHDVoice            = &Endpoint{ID: "media_get_hd_voice", Method: "GET", Path: "/cgi-bin/media/get/jssdk", Answer: JSONOrFileAnswer, Reads: true}
@@ -183,9 +183,9 @@ var endpoints = []*Endpoint{
 	epOCRCommon,
 	{ID: "ocr_platenum", Method: "POST", Path: "/cv/ocr/platenum", Content: MultipartContent, File: "img"},
 	epOCRMenu,
-	epImgQRCode,
+	epImageQRCode,
 	{ID: "img_superresolution", Method: "POST", Path: "/cv/img/superresolution", Content: MultipartContent, File: "img"},
-	epImgAICrop,
+	epImageAICrop,
 	{ID: "semantic_search", Method: "POST", Path: "/semantic/semproxy/search", Content: JSONContent},
 	epAutoReplyGet,
 	epBlacklistList,

@@ -7,7 +7,7 @@ import "context"
 // PublishService is the group publish: 发布能力.
 type PublishService struct{ c *Client }
 
-// Submit does 发布草稿. Publish a draft to the account page without notifying followers. Result
+// Submit is 发布草稿: publish a draft to the account page without notifying followers. Result
 // arrives as PUBLISHJOBFINISH.
 //
 // POST /cgi-bin/freepublish/submit, id publish_submit. For verified accounts.
@@ -25,8 +25,7 @@ type PublishService struct{ c *Client }
 // Errors:
 //   - 40007 media_id 不存在、已过期（临时素材 3 天）或类型不符
 //   - 45009 该接口今日调用次数已用完（或群发次数已用完）
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 //   - 53503 草稿没有通过发布检查
 //   - 53504 该草稿要到公众平台网站上处理
 //   - 53505 草稿要手动保存后才能发布
@@ -46,7 +45,7 @@ type PublishSubmitResponse struct {
 	MsgDataID int64  `json:"msg_data_id,omitempty"` // data id; documented as string, seen as number: accept both
 }
 
-// GetStatus does 发布状态查询. Poll a publish task.
+// GetStatus is 发布状态查询: poll a publish task.
 //
 // POST /cgi-bin/freepublish/get, id publish_get_status. For verified accounts.
 //
@@ -55,8 +54,7 @@ type PublishSubmitResponse struct {
 //
 // Errors:
 //   - 40002 grant_type 不合法（在发布状态接口上表示参数有误）
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 func (s PublishService) GetStatus(ctx context.Context, req PublishGetStatusRequest) (resp PublishGetStatusResponse, err error) {
 	err = s.c.call(ctx, epPublishGetStatus, req, &resp)
 	return resp, err
@@ -69,14 +67,16 @@ type PublishGetStatusRequest struct {
 
 // PublishGetStatusResponse is the answer of [PublishService.GetStatus].
 type PublishGetStatusResponse struct {
-	PublishID     string        `json:"publish_id"`              // task id
-	PublishStatus int           `json:"publish_status"`          // 0 success, 1 publishing, 2 original check failed, 3 failed, 4 audit rejected, 5 user deleted all articles after success, 6 platform banned all articles after success
+	PublishID string `json:"publish_id"` // task id
+	// 0 success, 1 publishing, 2 original check failed, 3 failed, 4 audit rejected, 5 user deleted all
+	// articles after success, 6 platform banned all articles after success
+	PublishStatus int           `json:"publish_status"`
 	ArticleID     string        `json:"article_id,omitempty"`    // on success
 	ArticleDetail PublishDetail `json:"article_detail,omitzero"` // on success
 	FailIndex     []int         `json:"fail_idx,omitempty"`      // 1-based failed positions for status 2 and 4
 }
 
-// Delete does 删除发布文章. Delete a published article; irreversible.
+// Delete is 删除发布文章: delete a published article; irreversible.
 //
 // POST /cgi-bin/freepublish/delete, id publish_delete. For verified accounts.
 //
@@ -84,8 +84,7 @@ type PublishGetStatusResponse struct {
 //   - 10 calls per day for new accounts
 //
 // Errors:
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 //   - 53600 文章 id 无效
 func (s PublishService) Delete(ctx context.Context, req PublishDeleteRequest) error {
 	return s.c.call(ctx, epPublishDelete, req, nil)
@@ -97,7 +96,7 @@ type PublishDeleteRequest struct {
 	Index     int    `json:"index,omitempty"` // 1-based article, absent or 0 deletes all
 }
 
-// GetArticle does 获取已发布图文信息. Read a published article by id.
+// GetArticle is 获取已发布图文信息: read a published article by id.
 //
 // POST /cgi-bin/freepublish/getarticle, id publish_get_article. For verified accounts.
 //
@@ -105,8 +104,7 @@ type PublishDeleteRequest struct {
 //   - 100 calls per day for new accounts
 //
 // Errors:
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 //   - 53600 文章 id 无效
 func (s PublishService) GetArticle(ctx context.Context, req PublishGetArticleRequest) (resp ArticlePackage, err error) {
 	err = s.c.call(ctx, epPublishGetArticle, req, &resp)
@@ -118,7 +116,7 @@ type PublishGetArticleRequest struct {
 	ArticleID string `json:"article_id"` // article id
 }
 
-// List does 获取已发布的消息列表. Page through published items.
+// List is 获取已发布的消息列表: page through published items.
 //
 // POST /cgi-bin/freepublish/batchget, id publish_list. For verified accounts.
 //
@@ -130,8 +128,7 @@ type PublishGetArticleRequest struct {
 //   - Covers items published with freepublish; mass-sent articles are not guaranteed to appear.
 //
 // Errors:
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 func (s PublishService) List(ctx context.Context, req PublishListRequest) (resp PublishListResponse, err error) {
 	err = s.c.call(ctx, epPublishList, req, &resp)
 	return resp, err

@@ -7,8 +7,7 @@ import "context"
 // JSAPITicketService is the group jsapi_ticket: JS-SDK 票据.
 type JSAPITicketService struct{ c *Client }
 
-// Get does 获取sdk临时票据. Get jsapi_ticket (JS-SDK config signature) or the wx_card
-// api_ticket.
+// Get is 获取sdk临时票据: get jsapi_ticket (JS-SDK config signature) or the wx_card api_ticket.
 //
 // GET /cgi-bin/ticket/getticket, id jsapi_ticket_get. For all accounts.
 //
@@ -20,8 +19,7 @@ type JSAPITicketService struct{ c *Client }
 //
 // Errors:
 //   - 45009 该接口今日调用次数已用完（或群发次数已用完）
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 func (s JSAPITicketService) Get(ctx context.Context, req JSAPITicketGetRequest) (resp JSAPITicketGetResponse, err error) {
 	err = s.c.call(ctx, epJSAPITicketGet, req, &resp)
 	return resp, err

@@ -7,7 +7,7 @@ import "context"
 // KFSessionService is the group kf_session: 客服会话控制.
 type KFSessionService struct{ c *Client }
 
-// Create does 创建会话. Assign a user to a worker.
+// Create is 创建会话: assign a user to a worker.
 //
 // POST /customservice/kfsession/create, id kf_session_create. For verified accounts.
 //
@@ -31,7 +31,7 @@ type KFSessionCreateRequest struct {
 	Text      string `json:"text,omitempty"` // extra hint to the worker, older text
 }
 
-// Close does 关闭会话. Close a session.
+// Close is 关闭会话: close a session.
 //
 // POST /customservice/kfsession/close, id kf_session_close. For verified accounts.
 //
@@ -52,7 +52,7 @@ type KFSessionCloseRequest struct {
 	Text      string `json:"text,omitempty"` // extra hint, older text
 }
 
-// Get does 获取客户会话状态. Who serves this user.
+// Get is 获取客户会话状态: who serves this user.
 //
 // GET /customservice/kfsession/getsession, id kf_session_get. For verified accounts.
 //
@@ -78,7 +78,7 @@ type KFSessionGetResponse struct {
 	KFAccount  string `json:"kf_account"` // worker, may be empty
 }
 
-// List does 获取客服会话列表. Sessions of one worker.
+// List is 获取客服会话列表: sessions of one worker.
 //
 // GET /customservice/kfsession/getsessionlist, id kf_session_list. For verified accounts.
 //
@@ -101,7 +101,7 @@ type KFSessionListResponse struct {
 	SessionList []KFSession `json:"sessionlist"` // sessions
 }
 
-// Waiting does 获取未接入会话列表. Users waiting for a worker.
+// Waiting is 获取未接入会话列表: users waiting for a worker.
 //
 // GET /customservice/kfsession/getwaitcase, id kf_session_waiting. For verified accounts.
 //

@@ -10,7 +10,7 @@ type MaterialService struct{ c *Client }
 // MediaService is the group media: 永久素材、临时素材、群发消息.
 type MediaService struct{ c *Client }
 
-// Add does 上传永久素材. Upload permanent material.
+// Add is 上传永久素材: upload permanent material.
 //
 // POST /cgi-bin/material/add_material, id material_add. For all accounts.
 //
@@ -33,8 +33,7 @@ type MediaService struct{ c *Client }
 //   - 45001 媒体文件超过大小限制
 //   - 45007 语音播放时间超过限制
 //   - 45009 该接口今日调用次数已用完（或群发次数已用完）
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 func (s MaterialService) Add(ctx context.Context, req MaterialAddRequest) (resp MaterialAddResponse, err error) {
 	err = s.c.call(ctx, epMaterialAdd, req, &resp)
 	return resp, err
@@ -53,8 +52,8 @@ type MaterialAddResponse struct {
 	URL     string `json:"url,omitempty"` // images only
 }
 
-// Get does 获取永久素材. Fetch permanent material: article JSON, video JSON, or raw bytes for
-// image, voice and thumb.
+// Get is 获取永久素材: fetch permanent material: article JSON, video JSON, or raw bytes for image,
+// voice and thumb.
 //
 // POST /cgi-bin/material/get_material, id material_get. For all accounts.
 //
@@ -83,7 +82,7 @@ type MaterialGetResponse struct {
 	File        *Download `json:"-"`                     // to be closed; nil when the answer is JSON
 }
 
-// Delete does 删除永久素材. Delete permanent material (also console-made). Irreversible.
+// Delete is 删除永久素材: delete permanent material (also console-made). Irreversible.
 //
 // POST /cgi-bin/material/del_material, id material_delete. For all accounts.
 //
@@ -99,7 +98,7 @@ type MaterialDeleteRequest struct {
 	MediaID string `json:"media_id"` // permanent media id
 }
 
-// Count does 获取永久素材总数. Count permanent material by type.
+// Count is 获取永久素材总数: count permanent material by type.
 //
 // GET /cgi-bin/material/get_materialcount, id material_count. For all accounts.
 func (s MaterialService) Count(ctx context.Context) (resp MaterialCountResponse, err error) {
@@ -115,7 +114,7 @@ type MaterialCountResponse struct {
 	NewsCount  int `json:"news_count"`  // articles
 }
 
-// List does 获取永久素材列表. Page through permanent material of one type.
+// List is 获取永久素材列表: page through permanent material of one type.
 //
 // POST /cgi-bin/material/batchget_material, id material_list. For all accounts.
 //
@@ -147,8 +146,8 @@ type MaterialListResponse struct {
 	Item       []MaterialItem `json:"item"`        // items
 }
 
-// UploadImage does 上传发表内容中的图片. Upload an image for use inside article HTML;
-// returns a url, not a media id.
+// UploadImage is 上传发表内容中的图片: upload an image for use inside article HTML; returns a url,
+// not a media id.
 //
 // POST /cgi-bin/media/uploadimg, id media_upload_image. For all accounts.
 //

@@ -4,7 +4,7 @@ package api
 
 import "context"
 
-// Upload does 新增临时素材. Upload a temporary media file, usable for 3 days.
+// Upload is 新增临时素材: upload a temporary media file, usable for 3 days.
 //
 // POST /cgi-bin/media/upload, id media_upload. For all accounts.
 //
@@ -49,8 +49,8 @@ type MediaUploadResponse struct {
 	CreatedAt    int64  `json:"created_at"`               // unix seconds
 }
 
-// Get does 获取临时素材. Download temporary media. Image, voice and thumb stream back as
-// bytes; video answers JSON with a url.
+// Get is 获取临时素材: download temporary media. Image, voice and thumb stream back as bytes; video
+// answers JSON with a url.
 //
 // GET /cgi-bin/media/get, id media_get. For all accounts.
 //
@@ -82,8 +82,8 @@ type MediaGetResponse struct {
 	File     *Download `json:"-"`                   // to be closed; nil when the answer is JSON
 }
 
-// GetHDVoice does 获取高清语音素材. Download the 16 kHz speex original of a voice recorded
-// with the JS-SDK.
+// GetHDVoice is 获取高清语音素材: download the 16 kHz speex original of a voice recorded with the
+// JS-SDK.
 //
 // GET /cgi-bin/media/get/jssdk, id media_get_hd_voice. For verified accounts.
 //

@@ -7,7 +7,7 @@ import "context"
 // MenuService is the group menu: 自定义菜单.
 type MenuService struct{ c *Client }
 
-// Create does 创建自定义菜单. Create or overwrite the default menu.
+// Create is 创建自定义菜单: create or overwrite the default menu.
 //
 // POST /cgi-bin/menu/create, id menu_create. For verified accounts.
 //
@@ -41,8 +41,7 @@ type MenuService struct{ c *Client }
 //   - 40119 按钮类型错误
 //   - 40120 子按钮类型错误
 //   - 45010 菜单个数超过限制
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 //   - 65316 菜单跳转的外部域名超过 3 个
 //   - 65317 菜单网址不合法
 func (s MenuService) Create(ctx context.Context, req MenuCreateRequest) error {
@@ -54,8 +53,8 @@ type MenuCreateRequest struct {
 	Button []MenuButton `json:"button"` // 1-3 first level buttons
 }
 
-// Get does 获取自定义菜单配置. Read the menus that were created through the API: the
-// default menu and all conditional menus.
+// Get is 获取自定义菜单配置: read the menus that were created through the API: the default menu and
+// all conditional menus.
 //
 // GET /cgi-bin/menu/get, id menu_get. For verified accounts.
 //
@@ -69,8 +68,7 @@ type MenuCreateRequest struct {
 //
 // Errors:
 //   - 46003 还没有创建过菜单
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 func (s MenuService) Get(ctx context.Context) (resp MenuGetResponse, err error) {
 	err = s.c.call(ctx, epMenuGet, nil, &resp)
 	return resp, err
@@ -82,7 +80,7 @@ type MenuGetResponse struct {
 	ConditionalMenu []ConditionalMenu `json:"conditionalmenu,omitempty"` // conditional menus
 }
 
-// Delete does 删除自定义菜单. Delete the default menu and, with it, every conditional menu.
+// Delete is 删除自定义菜单: delete the default menu and, with it, every conditional menu.
 //
 // GET /cgi-bin/menu/delete, id menu_delete. For verified accounts.
 //
@@ -90,14 +88,13 @@ type MenuGetResponse struct {
 //   - 1000 calls per day
 //
 // Errors:
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 func (s MenuService) Delete(ctx context.Context) error {
 	return s.c.call(ctx, epMenuDelete, nil, nil)
 }
 
-// SelfMenuInfo does 查询自定义菜单信息. Read the menu currently in force, whether set by
-// API or in the console. Structure differs from menu_get.
+// SelfMenuInfo is 查询自定义菜单信息: read the menu currently in force, whether set by API or in
+// the console. Structure differs from menu_get.
 //
 // GET /cgi-bin/get_current_selfmenu_info, id menu_self_menu_info. For all accounts.
 //
@@ -114,11 +111,11 @@ func (s MenuService) SelfMenuInfo(ctx context.Context) (resp MenuSelfMenuInfoRes
 // MenuSelfMenuInfoResponse is the answer of [MenuService.SelfMenuInfo].
 type MenuSelfMenuInfoResponse struct {
 	IsMenuOpen   int      `json:"is_menu_open"`  // 1 when the menu is on
-	SelfmenuInfo SelfMenu `json:"selfmenu_info"` // menu
+	SelfMenuInfo SelfMenu `json:"selfmenu_info"` // menu
 }
 
-// ConditionalAdd does 创建个性化菜单. Create a conditional (personalised) menu for followers
-// matched by tag or platform.
+// ConditionalAdd is 创建个性化菜单: create a conditional (personalised) menu for followers matched
+// by tag or platform.
 //
 // POST /cgi-bin/menu/addconditional, id menu_conditional_add. For verified accounts.
 //
@@ -151,8 +148,7 @@ type MenuSelfMenuInfoResponse struct {
 //   - 40119 按钮类型错误
 //   - 40120 子按钮类型错误
 //   - 45010 菜单个数超过限制
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 //   - 65316 菜单跳转的外部域名超过 3 个
 //   - 65317 菜单网址不合法
 //   - 53600 文章 id 无效
@@ -180,7 +176,7 @@ type MenuConditionalAddResponse struct {
 	MenuID string `json:"menuid"` // id of the new menu; arrives quoted, accept number too
 }
 
-// ConditionalDelete does 删除个性化菜单. Delete one conditional menu.
+// ConditionalDelete is 删除个性化菜单: delete one conditional menu.
 //
 // POST /cgi-bin/menu/delconditional, id menu_conditional_delete. For verified accounts.
 //
@@ -198,7 +194,7 @@ type MenuConditionalDeleteRequest struct {
 	MenuID string `json:"menuid"` // menu id
 }
 
-// TryMatch does 测试个性化菜单匹配结果. Show which menu a user would see.
+// TryMatch is 测试个性化菜单匹配结果: show which menu a user would see.
 //
 // POST /cgi-bin/menu/trymatch, id menu_try_match. For verified accounts.
 //
@@ -247,12 +243,18 @@ type MatchRule struct {
 
 // MenuButton is part of menu_create, menu_get, menu_conditional_add, menu_try_match.
 type MenuButton struct {
-	Type      string       `json:"type,omitempty"`       // click, view, scancode_push, scancode_waitmsg, pic_sysphoto, pic_photo_or_album, pic_weixin, location_select, media_id, view_limited, article_id, article_view_limited, miniprogram; absent on a first-level button that has sub_button
-	Name      string       `json:"name"`                 // first level max 16 bytes, second level max 60 bytes
-	Key       string       `json:"key,omitempty"`        // event key, max 128 bytes; needed by click, scancode_*, pic_*, location_select
-	URL       string       `json:"url,omitempty"`        // max 1024 bytes; needed by view and miniprogram (fallback page for old clients)
-	MediaID   string       `json:"media_id,omitempty"`   // permanent media id; needed by media_id and view_limited
-	ArticleID string       `json:"article_id,omitempty"` // published article id; needed by article_id and article_view_limited
+	// click, view, scancode_push, scancode_waitmsg, pic_sysphoto, pic_photo_or_album, pic_weixin,
+	// location_select, media_id, view_limited, article_id, article_view_limited, miniprogram; absent on
+	// a first-level button that has sub_button
+	Type string `json:"type,omitempty"`
+	Name string `json:"name"` // first level max 16 bytes, second level max 60 bytes
+	// event key, max 128 bytes; needed by click, scancode_*, pic_*, location_select
+	Key string `json:"key,omitempty"`
+	// max 1024 bytes; needed by view and miniprogram (fallback page for old clients)
+	URL     string `json:"url,omitempty"`
+	MediaID string `json:"media_id,omitempty"` // permanent media id; needed by media_id and view_limited
+	// published article id; needed by article_id and article_view_limited
+	ArticleID string       `json:"article_id,omitempty"`
 	AppID     string       `json:"appid,omitempty"`      // mini program AppID (lower case); needed by miniprogram
 	PagePath  string       `json:"pagepath,omitempty"`   // mini program page; needed by miniprogram
 	SubButton []MenuButton `json:"sub_button,omitempty"` // 0-5 second level buttons; excludes type

@@ -7,8 +7,8 @@ import "context"
 // CustomMessageService is the group custom_message: 客服消息发送.
 type CustomMessageService struct{ c *Client }
 
-// Send does 发送客服消息. Push a message to a user who interacted recently. Fill exactly the
-// object named by msgtype.
+// Send is 发送客服消息: push a message to a user who interacted recently. Fill exactly the object
+// named by msgtype.
 //
 // POST /cgi-bin/message/custom/send, id custom_message_send. For verified accounts.
 //
@@ -42,11 +42,9 @@ type CustomMessageService struct{ c *Client }
 //   - 45002 内容超过长度限制
 //   - 45008 图文消息的文章条数过多
 //   - 45009 该接口今日调用次数已用完（或群发次数已用完）
-//   - 45015 用户超过可回复的时间窗口（48 小时或 1
-//     分钟）没有互动，或已取消关注
+//   - 45015 用户超过可回复的时间窗口（48 小时或 1 分钟）没有互动，或已取消关注
 //   - 45047 对该用户的客服消息条数已用完，要等用户再次互动
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 //   - 48002 粉丝关闭了接收消息
 //   - 48004 接口被封禁
 //   - 50002 账号或用户被限制（多为账号被封或冻结）
@@ -57,17 +55,19 @@ func (s CustomMessageService) Send(ctx context.Context, req CustomMessageSendReq
 
 // CustomMessageSendRequest is the request of [CustomMessageService.Send].
 type CustomMessageSendRequest struct {
-	ToUser          string             `json:"touser"`                   // openid
-	MsgType         string             `json:"msgtype"`                  // text, image, voice, video, music, news, mpnews, mpnewsarticle, msgmenu, wxcard, miniprogrampage
-	Text            MessageText        `json:"text,omitzero"`            // text message
-	Image           MessageMedia       `json:"image,omitzero"`           // image message
-	Voice           MessageMedia       `json:"voice,omitzero"`           // voice message
-	Video           MessageVideo       `json:"video,omitzero"`           // video message
-	Music           MessageMusic       `json:"music,omitzero"`           // music message
-	News            MessageNews        `json:"news,omitzero"`            // external link article
-	MPNews          MessageMedia       `json:"mpnews,omitzero"`          // article by media_id (being removed)
-	MPNewsArticle   MessageArticle     `json:"mpnewsarticle,omitzero"`   // published article
-	MsgMenu         MessageMenu        `json:"msgmenu,omitzero"`         // option menu; the choice comes back as a text message with bizmsgmenuid
+	ToUser string `json:"touser"` // openid
+	// text, image, voice, video, music, news, mpnews, mpnewsarticle, msgmenu, wxcard, miniprogrampage
+	MsgType       string         `json:"msgtype"`
+	Text          MessageText    `json:"text,omitzero"`          // text message
+	Image         MessageMedia   `json:"image,omitzero"`         // image message
+	Voice         MessageMedia   `json:"voice,omitzero"`         // voice message
+	Video         MessageVideo   `json:"video,omitzero"`         // video message
+	Music         MessageMusic   `json:"music,omitzero"`         // music message
+	News          MessageNews    `json:"news,omitzero"`          // external link article
+	MPNews        MessageMedia   `json:"mpnews,omitzero"`        // article by media_id (being removed)
+	MPNewsArticle MessageArticle `json:"mpnewsarticle,omitzero"` // published article
+	// option menu; the choice comes back as a text message with bizmsgmenuid
+	MsgMenu         MessageMenu        `json:"msgmenu,omitzero"`
 	WxCard          MessageCard        `json:"wxcard,omitzero"`          // card (low value)
 	MiniProgramPage MessageMiniProgram `json:"miniprogrampage,omitzero"` // mini program card
 	CustomService   MessageSender      `json:"customservice,omitzero"`   // send as a given customer-service account
@@ -75,7 +75,7 @@ type CustomMessageSendRequest struct {
 	BusinessID      string             `json:"businessid,omitempty"`     // sub merchant id; ordinary accounts leave it out
 }
 
-// Typing does 客服输入状态. Show or cancel the typing hint in the user's chat.
+// Typing is 客服输入状态: show or cancel the typing hint in the user's chat.
 //
 // POST /cgi-bin/message/custom/typing, id custom_message_typing. For verified accounts.
 //

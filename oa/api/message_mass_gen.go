@@ -7,7 +7,7 @@ import "context"
 // MassService is the group mass: 群发消息.
 type MassService struct{ c *Client }
 
-// SendAll does 根据标签群发消息. Mass-send to all followers or to one tag.
+// SendAll is 根据标签群发消息: mass-send to all followers or to one tag.
 //
 // POST /cgi-bin/message/mass/sendall, id mass_send_all. For verified accounts.
 //
@@ -38,8 +38,7 @@ type MassService struct{ c *Client }
 //   - 45066 同一 clientmsgid 重试过快
 //   - 45067 clientmsgid 超过 32 字节
 //   - 45113 不再支持群发商品和卡券
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 //   - 48003 没有同意群发协议
 //   - 48004 接口被封禁
 //   - 48008 账号不能发送这种消息类型
@@ -77,7 +76,7 @@ type MassSendAllResponse struct {
 	MsgDataID int64 `json:"msg_data_id,omitempty"` // data id, articles only; key for comments and statistics
 }
 
-// SendOpenIDs does 根据OpenID群发消息. Mass-send to a list of OpenIDs (service accounts).
+// SendOpenIDs is 根据OpenID群发消息: mass-send to a list of OpenIDs (service accounts).
 //
 // POST /cgi-bin/message/mass/send, id mass_send_openids. For verified service accounts.
 //
@@ -109,8 +108,7 @@ type MassSendAllResponse struct {
 //   - 45066 同一 clientmsgid 重试过快
 //   - 45067 clientmsgid 超过 32 字节
 //   - 45113 不再支持群发商品和卡券
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 //   - 48003 没有同意群发协议
 //   - 48004 接口被封禁
 //   - 48008 账号不能发送这种消息类型
@@ -151,7 +149,7 @@ type MassSendOpenIDsResponse struct {
 	MsgDataID int64 `json:"msg_data_id,omitempty"` // data id, articles only
 }
 
-// Preview does 预览消息. Send a preview of a mass message to one user.
+// Preview is 预览消息: send a preview of a mass message to one user.
 //
 // POST /cgi-bin/message/mass/preview, id mass_preview. For verified accounts.
 //
@@ -169,8 +167,7 @@ type MassSendOpenIDsResponse struct {
 //   - 40132 微信号不合法
 //   - 43004 对方没有关注公众号
 //   - 45009 该接口今日调用次数已用完（或群发次数已用完）
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 func (s MassService) Preview(ctx context.Context, req MassPreviewRequest) (resp MassPreviewResponse, err error) {
 	err = s.c.call(ctx, epMassPreview, req, &resp)
 	return resp, err
@@ -194,7 +191,7 @@ type MassPreviewResponse struct {
 	MsgID int64 `json:"msg_id,omitempty"` // task id, seen in practice
 }
 
-// Delete does 删除群发消息. Withdraw the article or video page of a finished mass send.
+// Delete is 删除群发消息: withdraw the article or video page of a finished mass send.
 //
 // POST /cgi-bin/message/mass/delete, id mass_delete. For verified accounts.
 //
@@ -222,7 +219,7 @@ type MassDeleteRequest struct {
 	ArticleIndex int    `json:"article_idx,omitempty"` // 1-based article, 0 or absent deletes all
 }
 
-// GetStatus does 查询群发消息发送状态. Poll the state of a mass task.
+// GetStatus is 查询群发消息发送状态: poll the state of a mass task.
 //
 // POST /cgi-bin/message/mass/get, id mass_get_status. For verified accounts.
 //
@@ -246,7 +243,7 @@ type MassGetStatusResponse struct {
 	MsgStatus string `json:"msg_status"` // SEND_SUCCESS, SENDING, SEND_FAIL, DELETE
 }
 
-// SpeedGet does 获取群发速度. Read the mass-send speed.
+// SpeedGet is 获取群发速度: read the mass-send speed.
 //
 // POST /cgi-bin/message/mass/speed/get, id mass_speed_get. For verified accounts.
 //
@@ -267,7 +264,7 @@ type MassSpeedGetResponse struct {
 	RealSpeed int `json:"realspeed"` // 10k messages per minute
 }
 
-// SpeedSet does 设置群发速度. Set the mass-send speed.
+// SpeedSet is 设置群发速度: set the mass-send speed.
 //
 // POST /cgi-bin/message/mass/speed/set, id mass_speed_set. For verified accounts.
 //
@@ -285,8 +282,7 @@ type MassSpeedSetRequest struct {
 	Speed int `json:"speed"` // 0-4
 }
 
-// UploadVideo does 上传群发视频素材. Turn a video media_id into the media_id needed by mass
-// sends.
+// UploadVideo is 上传群发视频素材: turn a video media_id into the media_id needed by mass sends.
 //
 // POST /cgi-bin/media/uploadvideo, id media_upload_video. For verified accounts.
 //

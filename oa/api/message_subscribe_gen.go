@@ -10,9 +10,8 @@ type SubscribeService struct{ c *Client }
 // OnetimeSubscribeService is the group onetime_subscribe: 订阅通知与一次性订阅.
 type OnetimeSubscribeService struct{ c *Client }
 
-// Send does 发送订阅通知. Send a subscription notice. Each send uses up one grant the user
-// gave in a subscribe pop-up (long-term templates excepted). Result arrives as
-// subscribe_msg_sent_event.
+// Send is 发送订阅通知: send a subscription notice. Each send uses up one grant the user gave in a
+// subscribe pop-up (long-term templates excepted). Result arrives as subscribe_msg_sent_event.
 //
 // POST /cgi-bin/message/subscribe/bizsend, id subscribe_send. For verified accounts.
 //
@@ -34,8 +33,7 @@ type OnetimeSubscribeService struct{ c *Client }
 //   - 43108 正在同时给同一个用户发送
 //   - 45168 消息命中敏感词
 //   - 47003 模板参数的值不符合该字段的规则
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 func (s SubscribeService) Send(ctx context.Context, req SubscribeSendRequest) error {
 	return s.c.call(ctx, epSubscribeSend, req, nil)
 }
@@ -52,7 +50,7 @@ type SubscribeSendRequest struct {
 	Data             map[string]TemplateValue `json:"data"`                        // keyword key to value
 }
 
-// TemplateAdd does 选用模板. Compose a personal template from a public title and keywords.
+// TemplateAdd is 选用模板: compose a personal template from a public title and keywords.
 //
 // POST /wxaapi/newtmpl/addtemplate, id subscribe_template_add. For verified accounts.
 //
@@ -86,7 +84,7 @@ type SubscribeTemplateAddResponse struct {
 	PriTmplID string `json:"priTmplId"` // personal template id
 }
 
-// TemplateDelete does 删除模板. Delete a personal template.
+// TemplateDelete is 删除模板: delete a personal template.
 //
 // POST /wxaapi/newtmpl/deltemplate, id subscribe_template_delete. For verified accounts.
 //
@@ -101,7 +99,7 @@ type SubscribeTemplateDeleteRequest struct {
 	PriTmplID string `json:"priTmplId"` // personal template id
 }
 
-// TemplateList does 获取私有模板列表. List personal templates.
+// TemplateList is 获取私有模板列表: list personal templates.
 //
 // GET /wxaapi/newtmpl/gettemplate, id subscribe_template_list. For verified accounts.
 //
@@ -117,7 +115,7 @@ type SubscribeTemplateListResponse struct {
 	Data []SubscribeTemplate `json:"data"` // templates
 }
 
-// CategoryList does 获取类目. List the account's service categories.
+// CategoryList is 获取类目: list the account's service categories.
 //
 // GET /wxaapi/newtmpl/getcategory, id subscribe_category_list. For verified accounts.
 //
@@ -133,7 +131,7 @@ type SubscribeCategoryListResponse struct {
 	Data []SubscribeCategory `json:"data"` // categories
 }
 
-// PubTitleList does 获取类目下的公共模板. List public template titles of categories.
+// PubTitleList is 获取类目下的公共模板: list public template titles of categories.
 //
 // GET /wxaapi/newtmpl/getpubtemplatetitles, id subscribe_pub_title_list. For verified accounts.
 //
@@ -160,7 +158,7 @@ type SubscribePubTitleListResponse struct {
 	Data  []SubscribeTitle `json:"data"`  // titles
 }
 
-// PubKeywordList does 获取模板中的关键词. List the keywords of a public title.
+// PubKeywordList is 获取模板中的关键词: list the keywords of a public title.
 //
 // GET /wxaapi/newtmpl/getpubtemplatekeywords, id subscribe_pub_keyword_list. For verified accounts.
 //
@@ -182,8 +180,8 @@ type SubscribePubKeywordListResponse struct {
 	Data  []SubscribeKeyword `json:"data"`            // keywords
 }
 
-// Send does 发送一次性订阅消息. Send the single message a user granted on the one-time
-// subscription page.
+// Send is 发送一次性订阅消息: send the single message a user granted on the one-time subscription
+// page.
 //
 // POST /cgi-bin/message/template/subscribe, id onetime_subscribe_send. For verified accounts.
 //
@@ -215,8 +213,8 @@ type OnetimeSubscribeSendRequest struct {
 	Data        OnetimeData     `json:"data"`                 // fixed shape
 }
 
-// Page makes the address for 一次性订阅授权页. Browser page asking the user to grant one
-// message; redirects back with openid, template_id, action (confirm/cancel), scene, reserved.
+// Page makes the address of 一次性订阅授权页: browser page asking the user to grant one message;
+// redirects back with openid, template_id, action (confirm/cancel), scene, reserved.
 //
 // GET mp.weixin.qq.com/mp/subscribemsg, id onetime_subscribe_page. For verified accounts.
 //
@@ -228,11 +226,12 @@ func (s OnetimeSubscribeService) Page(req OnetimeSubscribePageRequest) string {
 
 // OnetimeSubscribePageRequest is the request of [OnetimeSubscribeService.Page].
 type OnetimeSubscribePageRequest struct {
-	Action      string `json:"-" query:"action"`             // get_confirm
-	AppID       string `json:"-" query:"appid"`              // AppID
-	Scene       int    `json:"-" query:"scene"`              // 0-10000
-	TemplateID  string `json:"-" query:"template_id"`        // template id
-	RedirectURL string `json:"-" query:"redirect_url"`       // url-encoded target, host must match the configured business domain
+	Action     string `json:"-" query:"action"`      // get_confirm
+	AppID      string `json:"-" query:"appid"`       // AppID
+	Scene      int    `json:"-" query:"scene"`       // 0-10000
+	TemplateID string `json:"-" query:"template_id"` // template id
+	// url-encoded target, host must match the configured business domain
+	RedirectURL string `json:"-" query:"redirect_url"`
 	Reserved    string `json:"-" query:"reserved,omitempty"` // max 128 chars, echoed; use as CSRF token
 }
 

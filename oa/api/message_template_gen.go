@@ -7,8 +7,8 @@ import "context"
 // TemplateService is the group template: 模板消息.
 type TemplateService struct{ c *Client }
 
-// Send does 发送模板消息. Send a template message to a follower. The result arrives later as
-// a TEMPLATESENDJOBFINISH event.
+// Send is 发送模板消息: send a template message to a follower. The result arrives later as a
+// TEMPLATESENDJOBFINISH event.
 //
 // POST /cgi-bin/message/template/send, id template_send. For verified service accounts.
 //
@@ -37,8 +37,7 @@ type TemplateService struct{ c *Client }
 //   - 45009 该接口今日调用次数已用完（或群发次数已用完）
 //   - 45011 调用过于频繁
 //   - 47003 模板参数的值不符合该字段的规则
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 //   - 48002 粉丝关闭了接收消息
 //   - 50002 账号或用户被限制（多为账号被封或冻结）
 func (s TemplateService) Send(ctx context.Context, req TemplateSendRequest) (resp TemplateSendResponse, err error) {
@@ -61,7 +60,7 @@ type TemplateSendResponse struct {
 	MsgID int64 `json:"msgid"` // message id, matches MsgID of the event
 }
 
-// SetIndustry does 设置所属行业. Set the two industries whose template library may be used.
+// SetIndustry is 设置所属行业: set the two industries whose template library may be used.
 //
 // POST /cgi-bin/template/api_set_industry, id template_set_industry. For verified service accounts.
 //
@@ -69,8 +68,7 @@ type TemplateSendResponse struct {
 //   - once per month; templates of the old industry are removed
 //
 // Errors:
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 func (s TemplateService) SetIndustry(ctx context.Context, req TemplateSetIndustryRequest) error {
 	return s.c.call(ctx, epTemplateSetIndustry, req, nil)
 }
@@ -81,13 +79,12 @@ type TemplateSetIndustryRequest struct {
 	IndustryID2 string `json:"industry_id2"` // secondary industry code 1-41
 }
 
-// GetIndustry does 获取行业信息. Read the configured industries.
+// GetIndustry is 获取行业信息: read the configured industries.
 //
 // GET /cgi-bin/template/get_industry, id template_get_industry. For verified service accounts.
 //
 // Errors:
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 func (s TemplateService) GetIndustry(ctx context.Context) (resp TemplateGetIndustryResponse, err error) {
 	err = s.c.call(ctx, epTemplateGetIndustry, nil, &resp)
 	return resp, err
@@ -99,7 +96,7 @@ type TemplateGetIndustryResponse struct {
 	SecondaryIndustry Industry `json:"secondary_industry,omitzero"` // secondary industry
 }
 
-// Add does 选用模板. Add a library template to the account.
+// Add is 选用模板: add a library template to the account.
 //
 // POST /cgi-bin/template/api_add_template, id template_add. For verified service accounts.
 //
@@ -127,7 +124,7 @@ type TemplateAddResponse struct {
 	TemplateID string `json:"template_id"` // template id
 }
 
-// List does 获取已选用模板列表. List the templates of the account.
+// List is 获取已选用模板列表: list the templates of the account.
 //
 // GET /cgi-bin/template/get_all_private_template, id template_list. For verified service accounts.
 //
@@ -135,8 +132,7 @@ type TemplateAddResponse struct {
 //   - content holds placeholders as {{key.DATA}}; parse them to build forms.
 //
 // Errors:
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 func (s TemplateService) List(ctx context.Context) (resp TemplateListResponse, err error) {
 	err = s.c.call(ctx, epTemplateList, nil, &resp)
 	return resp, err
@@ -147,7 +143,7 @@ type TemplateListResponse struct {
 	TemplateList []Template `json:"template_list"` // templates
 }
 
-// Delete does 删除模板. Remove a template from the account.
+// Delete is 删除模板: remove a template from the account.
 //
 // POST /cgi-bin/template/del_private_template, id template_delete. For verified service accounts.
 //
@@ -162,8 +158,7 @@ type TemplateDeleteRequest struct {
 	TemplateID string `json:"template_id"` // template id
 }
 
-// QueryBlocked does 查询拦截的模板消息. Page through template messages that the platform
-// intercepted.
+// QueryBlocked is 查询拦截的模板消息: page through template messages that the platform intercepted.
 //
 // POST /wxa/sec/queryblocktmplmsg, id template_query_blocked. For verified service accounts.
 //
@@ -183,7 +178,8 @@ type TemplateQueryBlockedRequest struct {
 
 // TemplateQueryBlockedResponse is the answer of [TemplateService.QueryBlocked].
 type TemplateQueryBlockedResponse struct {
-	MsgInfo BlockedTemplateMessage `json:"msginfo"` // documented as one object although paged; accept object or array
+	// documented as one object although paged; accept object or array
+	MsgInfo BlockedTemplateMessage `json:"msginfo"`
 }
 
 // BlockedTemplateMessage is part of template_query_blocked.

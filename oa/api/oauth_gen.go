@@ -7,8 +7,8 @@ import "context"
 // OAuthService is the group oauth: 网页授权.
 type OAuthService struct{ c *Client }
 
-// AuthorizePage makes the address for 网页授权跳转页. Browser page that asks for (or
-// silently gives) consent and redirects to redirect_uri with code and state. Only inside WeChat.
+// AuthorizePage makes the address of 网页授权跳转页: browser page that asks for (or silently gives)
+// consent and redirects to redirect_uri with code and state. Only inside WeChat.
 //
 // GET open.weixin.qq.com/connect/oauth2/authorize, id oauth_authorize_page. For verified service
 // accounts.
@@ -24,18 +24,19 @@ func (s OAuthService) AuthorizePage(req OAuthAuthorizePageRequest) string {
 
 // OAuthAuthorizePageRequest is the request of [OAuthService.AuthorizePage].
 type OAuthAuthorizePageRequest struct {
-	AppID          string `json:"-" query:"appid"`                     // AppID
-	RedirectURI    string `json:"-" query:"redirect_uri"`              // url-encoded; host must equal the configured web-authorisation domain
-	ResponseType   string `json:"-" query:"response_type"`             // code
-	Scope          string `json:"-" query:"scope"`                     // snsapi_base (silent, openid only) or snsapi_userinfo (consent, profile)
+	AppID string `json:"-" query:"appid"` // AppID
+	// url-encoded; host must equal the configured web-authorisation domain
+	RedirectURI  string `json:"-" query:"redirect_uri"`
+	ResponseType string `json:"-" query:"response_type"` // code
+	// snsapi_base (silent, openid only) or snsapi_userinfo (consent, profile)
+	Scope          string `json:"-" query:"scope"`
 	State          string `json:"-" query:"state,omitempty"`           // a-zA-Z0-9, max 128 bytes; use as CSRF token
 	ForcePopup     bool   `json:"-" query:"forcePopup,omitempty"`      // true forces the consent pop-up (needs snsapi_userinfo)
 	ForceSnapShot  bool   `json:"-" query:"forceSnapShot,omitempty"`   // true forces snapshot mode
 	ComponentAppID string `json:"-" query:"component_appid,omitempty"` // third-party platforms only
 }
 
-// AccessToken does 换取用户授权凭证. Exchange an OAuth code for a user level token and the
-// OpenID.
+// AccessToken is 换取用户授权凭证: exchange an OAuth code for a user level token and the OpenID.
 //
 // GET /sns/oauth2/access_token, id oauth_access_token. For verified service accounts.
 //
@@ -77,7 +78,7 @@ type OAuthAccessTokenResponse struct {
 	UnionID        string `json:"unionid,omitempty"`         // for snsapi_userinfo and bound accounts
 }
 
-// RefreshToken does 刷新用户授权凭证. Refresh the user level token.
+// RefreshToken is 刷新用户授权凭证: refresh the user level token.
 //
 // GET /sns/oauth2/refresh_token, id oauth_refresh_token. For verified service accounts.
 //
@@ -111,7 +112,7 @@ type OAuthRefreshTokenResponse struct {
 	Scope        string `json:"scope"`         // granted scopes, comma separated
 }
 
-// UserInfo does 获取授权用户信息. Read the user profile (scope snsapi_userinfo).
+// UserInfo is 获取授权用户信息: read the user profile (scope snsapi_userinfo).
 //
 // GET /sns/userinfo, id oauth_userinfo. For verified service accounts.
 //
@@ -125,8 +126,7 @@ type OAuthRefreshTokenResponse struct {
 //   - 40003 OpenID 格式不对、不是粉丝，或属于别的账号
 //   - 40014 access_token 格式不合法或已过期
 //   - 42001 access_token 已过期
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 func (s OAuthService) UserInfo(ctx context.Context, req OAuthUserInfoRequest) (resp OAuthUserInfoResponse, err error) {
 	err = s.c.call(ctx, epOAuthUserInfo, req, &resp)
 	return resp, err
@@ -141,19 +141,20 @@ type OAuthUserInfoRequest struct {
 
 // OAuthUserInfoResponse is the answer of [OAuthService.UserInfo].
 type OAuthUserInfoResponse struct {
-	OpenID     string   `json:"openid"`             // user
-	Nickname   string   `json:"nickname"`           // nickname
-	Sex        int      `json:"sex"`                // 1 male, 2 female, 0 unknown
-	Province   string   `json:"province"`           // may be empty
-	City       string   `json:"city"`               // may be empty
-	Country    string   `json:"country"`            // may be empty
-	HeadImgURL string   `json:"headimgurl"`         // avatar url, size suffix 0/46/64/96/132; dies when the avatar changes
+	OpenID   string `json:"openid"`   // user
+	Nickname string `json:"nickname"` // nickname
+	Sex      int    `json:"sex"`      // 1 male, 2 female, 0 unknown
+	Province string `json:"province"` // may be empty
+	City     string `json:"city"`     // may be empty
+	Country  string `json:"country"`  // may be empty
+	// avatar url, size suffix 0/46/64/96/132; dies when the avatar changes
+	HeadImgURL string   `json:"headimgurl"`
 	Privilege  []string `json:"privilege"`          // legacy privileges
 	UnionID    string   `json:"unionid,omitempty"`  // for bound accounts
 	Language   string   `json:"language,omitempty"` // sometimes present
 }
 
-// Check does 检验授权凭证. Check whether a user level token is valid.
+// Check is 检验授权凭证: check whether a user level token is valid.
 //
 // GET /sns/auth, id oauth_check. For verified service accounts.
 //

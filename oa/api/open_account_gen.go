@@ -7,8 +7,8 @@ import "context"
 // OpenAccountService is the group open_account: 开放平台账号.
 type OpenAccountService struct{ c *Client }
 
-// Create does 创建开放平台账号并绑定. Create an open-platform account and bind the
-// authorizer to it (gives unionid).
+// Create is 创建开放平台账号并绑定: create an open-platform account and bind the authorizer to it
+// (gives unionid).
 //
 // POST /cgi-bin/open/create, id open_account_create. For all accounts (called with
 // authorizer_access_token by third-party platforms).
@@ -35,7 +35,7 @@ type OpenAccountCreateResponse struct {
 	OpenAppID string `json:"open_appid"` // open-platform AppID
 }
 
-// Bind does 绑定开放平台账号. Bind the authorizer to an open-platform account.
+// Bind is 绑定开放平台账号: bind the authorizer to an open-platform account.
 //
 // POST /cgi-bin/open/bind, id open_account_bind. For all accounts (called with
 // authorizer_access_token by third-party platforms).
@@ -57,7 +57,7 @@ type OpenAccountBindRequest struct {
 	OpenAppID string `json:"open_appid"` // open-platform AppID
 }
 
-// Unbind does 解除绑定开放平台账号. Unbind.
+// Unbind is 解除绑定开放平台账号: unbind.
 //
 // POST /cgi-bin/open/unbind, id open_account_unbind. For all accounts (called with
 // authorizer_access_token by third-party platforms).
@@ -79,7 +79,7 @@ type OpenAccountUnbindRequest struct {
 	OpenAppID string `json:"open_appid"` // open-platform AppID
 }
 
-// Get does 获取绑定的开放平台账号. Which open-platform account is bound.
+// Get is 获取绑定的开放平台账号: which open-platform account is bound.
 //
 // POST /cgi-bin/open/get, id open_account_get. For all accounts (called with
 // authorizer_access_token by third-party platforms).

@@ -10,7 +10,7 @@ type QuotaService struct{ c *Client }
 // RIDService is the group rid: openApi 管理.
 type RIDService struct{ c *Client }
 
-// ClearAll does 重置API调用次数. Reset all daily quotas of the account.
+// ClearAll is 重置API调用次数: reset all daily quotas of the account.
 //
 // POST /cgi-bin/clear_quota, id quota_clear_all. For all accounts.
 //
@@ -29,8 +29,8 @@ type QuotaClearAllRequest struct {
 	AppID string `json:"appid"` // AppID of the account
 }
 
-// ClearBySecret does 使用AppSecret重置API调用次数. Same reset authenticated by AppSecret,
-// for when token calls are exhausted.
+// ClearBySecret is 使用AppSecret重置API调用次数: same reset authenticated by AppSecret, for when
+// token calls are exhausted.
 //
 // POST /cgi-bin/clear_quota/v2, id quota_clear_by_secret. For all accounts.
 //
@@ -56,7 +56,7 @@ type QuotaClearBySecretRequest struct {
 	AppSecret string `json:"appsecret"` // AppSecret
 }
 
-// Get does 查询API调用额度. Read daily quota and rate limit of one API path.
+// Get is 查询API调用额度: read daily quota and rate limit of one API path.
 //
 // POST /cgi-bin/openapi/quota/get, id quota_get. For all accounts.
 //
@@ -84,7 +84,7 @@ type QuotaGetResponse struct {
 	ComponentRateLimit RateLimit `json:"component_rate_limit,omitzero"` // rate limit through third-party platforms
 }
 
-// ClearOne does 重置指定API调用次数. Reset the daily quota of one API path.
+// ClearOne is 重置指定API调用次数: reset the daily quota of one API path.
 //
 // POST /cgi-bin/openapi/quota/clear, id quota_clear_one. For all accounts.
 //
@@ -108,7 +108,7 @@ type QuotaClearOneRequest struct {
 	CGIPath string `json:"cgi_path"` // API path
 }
 
-// Get does 查询rid信息. Look up the recorded request behind a rid from an error message.
+// Get is 查询rid信息: look up the recorded request behind a rid from an error message.
 //
 // POST /cgi-bin/openapi/rid/get, id rid_get. For all accounts.
 //

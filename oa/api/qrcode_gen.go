@@ -7,8 +7,8 @@ import "context"
 // QRCodeService is the group qrcode: 二维码.
 type QRCodeService struct{ c *Client }
 
-// Create does 生成带参数的二维码. Create a QR code that reports a scene when scanned or
-// when followed through it.
+// Create is 生成带参数的二维码: create a QR code that reports a scene when scanned or when followed
+// through it.
 //
 // POST /cgi-bin/qrcode/create, id qrcode_create. For verified service accounts.
 //
@@ -28,8 +28,7 @@ type QRCodeService struct{ c *Client }
 //   - 40052 二维码 action_name 不合法
 //   - 40053 二维码 action_info 不合法
 //   - 45009 该接口今日调用次数已用完（或群发次数已用完）
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 func (s QRCodeService) Create(ctx context.Context, req QRCodeCreateRequest) (resp QRCodeCreateResponse, err error) {
 	err = s.c.call(ctx, epQRCodeCreate, req, &resp)
 	return resp, err
@@ -49,7 +48,7 @@ type QRCodeCreateResponse struct {
 	URL           string `json:"url"`                      // content of the code
 }
 
-// Show does 通过ticket换取二维码. Fetch the QR image of a ticket; no login and no token.
+// Show is 通过ticket换取二维码: fetch the QR image of a ticket; no login and no token.
 //
 // GET mp.weixin.qq.com/cgi-bin/showqrcode, id qrcode_show. For all accounts.
 //
@@ -64,8 +63,7 @@ type QRCodeShowRequest struct {
 	Ticket string `json:"-" query:"ticket"` // url-encoded ticket
 }
 
-// JumpList does 获取已设置的二维码规则. List rules that open a mini program from a QR
-// code.
+// JumpList is 获取已设置的二维码规则: list rules that open a mini program from a QR code.
 //
 // POST /cgi-bin/wxopen/qrcodejumpget, id qrcode_jump_list. For verified service accounts.
 //
@@ -100,7 +98,7 @@ type QRCodeJumpListResponse struct {
 	QRCodeJumpOpen     int              `json:"qrcodejump_open"`      // 1 when the function is on; 0 or 1
 }
 
-// JumpAdd does 增加或修改二维码规则. Add or edit a rule.
+// JumpAdd is 增加或修改二维码规则: add or edit a rule.
 //
 // POST /cgi-bin/wxopen/qrcodejumpadd, id qrcode_jump_add. For verified service accounts.
 //
@@ -139,7 +137,7 @@ type QRCodeJumpAddRequest struct {
 	PermitSubRule int      `json:"permit_sub_rule,omitempty"` // ordinary QR codes: 1 no, 2 occupy sub rules
 }
 
-// JumpPublish does 发布已设置的二维码规则. Publish a rule.
+// JumpPublish is 发布已设置的二维码规则: publish a rule.
 //
 // POST /cgi-bin/wxopen/qrcodejumppublish, id qrcode_jump_publish. For verified service accounts.
 //
@@ -163,7 +161,7 @@ type QRCodeJumpPublishRequest struct {
 	Prefix string `json:"prefix"` // rule
 }
 
-// JumpDelete does 删除已设置的二维码规则. Delete a rule.
+// JumpDelete is 删除已设置的二维码规则: delete a rule.
 //
 // POST /cgi-bin/wxopen/qrcodejumpdelete, id qrcode_jump_delete. For verified service accounts.
 //

@@ -48,11 +48,11 @@ var typedCalls = []typedCall{
 	{"ocr_menu", func() any { return new(api.OCRMenuRequest) }, func() any { return new(api.OCRMenuResponse) }, func(ctx context.Context, c *api.Client, req any) (any, error) {
 		return c.OCR.Menu(ctx, *req.(*api.OCRMenuRequest))
 	}},
-	{"img_qrcode", func() any { return new(api.ImgQRCodeRequest) }, func() any { return new(api.ImgQRCodeResponse) }, func(ctx context.Context, c *api.Client, req any) (any, error) {
-		return c.Img.QRCode(ctx, *req.(*api.ImgQRCodeRequest))
+	{"img_qrcode", func() any { return new(api.ImageQRCodeRequest) }, func() any { return new(api.ImageQRCodeResponse) }, func(ctx context.Context, c *api.Client, req any) (any, error) {
+		return c.Image.QRCode(ctx, *req.(*api.ImageQRCodeRequest))
 	}},
-	{"img_ai_crop", func() any { return new(api.ImgAICropRequest) }, func() any { return new(api.ImgAICropResponse) }, func(ctx context.Context, c *api.Client, req any) (any, error) {
-		return c.Img.AICrop(ctx, *req.(*api.ImgAICropRequest))
+	{"img_ai_crop", func() any { return new(api.ImageAICropRequest) }, func() any { return new(api.ImageAICropResponse) }, func(ctx context.Context, c *api.Client, req any) (any, error) {
+		return c.Image.AICrop(ctx, *req.(*api.ImageAICropRequest))
 	}},
 	{"autoreply_get", nil, func() any { return new(api.AutoReplyGetResponse) }, func(ctx context.Context, c *api.Client, req any) (any, error) { return c.AutoReply.Get(ctx) }},
 	{"blacklist_list", func() any { return new(api.BlacklistListRequest) }, func() any { return new(api.BlacklistListResponse) }, func(ctx context.Context, c *api.Client, req any) (any, error) {

@@ -13,7 +13,7 @@ type Services struct {
 	Component        ComponentService        // 第三方平台
 	CustomMessage    CustomMessageService    // 客服消息发送
 	Draft            DraftService            // 草稿箱与商品卡片
-	Img              ImgService              // 智能接口
+	Image            ImageService            // 智能接口
 	JSAPITicket      JSAPITicketService      // JS-SDK 票据
 	KF               KFService               // 客服管理与聊天记录
 	KFSession        KFSessionService        // 客服会话控制
@@ -50,7 +50,7 @@ func newServices(c *Client) Services {
 		Component:        ComponentService{c},
 		CustomMessage:    CustomMessageService{c},
 		Draft:            DraftService{c},
-		Img:              ImgService{c},
+		Image:            ImageService{c},
 		JSAPITicket:      JSAPITicketService{c},
 		KF:               KFService{c},
 		KFSession:        KFSessionService{c},

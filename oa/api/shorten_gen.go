@@ -7,7 +7,7 @@ import "context"
 // ShortenService is the group shorten: 短链.
 type ShortenService struct{ c *Client }
 
-// Gen does 长信息转短链. Store up to 4 KB of text behind a short key.
+// Gen is 长信息转短链: store up to 4 KB of text behind a short key.
 //
 // POST /cgi-bin/shorten/gen, id shorten_gen. For verified service accounts.
 //
@@ -37,7 +37,7 @@ type ShortenGenResponse struct {
 	ShortKey string `json:"short_key"` // 15 characters, base62
 }
 
-// Fetch does 短链转长信息. Resolve a short key.
+// Fetch is 短链转长信息: resolve a short key.
 //
 // POST /cgi-bin/shorten/fetch, id shorten_fetch. For verified service accounts.
 //

@@ -7,7 +7,7 @@ import "context"
 // TagService is the group tag: 用户标签.
 type TagService struct{ c *Client }
 
-// Create does 创建标签. Create a tag.
+// Create is 创建标签: create a tag.
 //
 // POST /cgi-bin/tags/create, id tag_create. For verified accounts.
 //
@@ -20,8 +20,7 @@ type TagService struct{ c *Client }
 //   - 45056 标签超过 100 个
 //   - 45157 标签名不合法或与其他标签重名
 //   - 45158 标签名超过 30 字节
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 func (s TagService) Create(ctx context.Context, req TagCreateRequest) (resp TagCreateResponse, err error) {
 	err = s.c.call(ctx, epTagCreate, req, &resp)
 	return resp, err
@@ -37,7 +36,7 @@ type TagCreateResponse struct {
 	Tag Tag `json:"tag"` // tag
 }
 
-// List does 获取标签. List tags with follower counts.
+// List is 获取标签: list tags with follower counts.
 //
 // GET /cgi-bin/tags/get, id tag_list. For verified accounts.
 func (s TagService) List(ctx context.Context) (resp TagListResponse, err error) {
@@ -50,7 +49,7 @@ type TagListResponse struct {
 	Tags []Tag `json:"tags"` // tags
 }
 
-// Update does 编辑标签. Rename a tag.
+// Update is 编辑标签: rename a tag.
 //
 // POST /cgi-bin/tags/update, id tag_update. For verified accounts.
 //
@@ -58,8 +57,7 @@ type TagListResponse struct {
 //   - 45058 0、1、2 是系统标签，不能修改
 //   - 45157 标签名不合法或与其他标签重名
 //   - 45158 标签名超过 30 字节
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 func (s TagService) Update(ctx context.Context, req TagUpdateRequest) error {
 	return s.c.call(ctx, epTagUpdate, req, nil)
 }
@@ -69,7 +67,7 @@ type TagUpdateRequest struct {
 	Tag Tag `json:"tag"` // tag
 }
 
-// Delete does 删除标签. Delete a tag.
+// Delete is 删除标签: delete a tag.
 //
 // POST /cgi-bin/tags/delete, id tag_delete. For verified accounts.
 //
@@ -79,8 +77,7 @@ type TagUpdateRequest struct {
 // Errors:
 //   - 45057 标签下粉丝超过 10 万，不能直接删除
 //   - 45058 0、1、2 是系统标签，不能修改
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 func (s TagService) Delete(ctx context.Context, req TagDeleteRequest) error {
 	return s.c.call(ctx, epTagDelete, req, nil)
 }
@@ -90,7 +87,7 @@ type TagDeleteRequest struct {
 	Tag Tag `json:"tag"` // tag
 }
 
-// UserList does 获取标签下粉丝列表. Page through the followers of a tag.
+// UserList is 获取标签下粉丝列表: page through the followers of a tag.
 //
 // POST /cgi-bin/user/tag/get, id tag_user_list. For verified accounts.
 //
@@ -121,7 +118,7 @@ type TagUserListResponse struct {
 	NextOpenID string     `json:"next_openid,omitempty"` // cursor
 }
 
-// BatchTag does 批量为用户打标签. Tag up to 50 users.
+// BatchTag is 批量为用户打标签: tag up to 50 users.
 //
 // POST /cgi-bin/tags/members/batchtagging, id tag_batch_tag. For verified accounts.
 //
@@ -142,8 +139,7 @@ type TagUserListResponse struct {
 //   - 45159 标签 id 不合法
 //   - 45169 同一用户正在被打标签
 //   - 45171 部分 OpenID 失败
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 //   - 49003 OpenID 不属于这个 AppID
 //   - 50005 用户没有关注公众号
 func (s TagService) BatchTag(ctx context.Context, req TagBatchTagRequest) (resp TagBatchTagResponse, err error) {
@@ -162,7 +158,7 @@ type TagBatchTagResponse struct {
 	FailOpenIDList []string `json:"fail_openid_list,omitempty"` // with errcode 45171
 }
 
-// BatchUntag does 批量为用户取消标签. Untag users.
+// BatchUntag is 批量为用户取消标签: untag users.
 //
 // POST /cgi-bin/tags/members/batchuntagging, id tag_batch_untag. For verified accounts.
 //
@@ -177,8 +173,7 @@ type TagBatchTagResponse struct {
 //   - 45159 标签 id 不合法
 //   - 45169 同一用户正在被打标签
 //   - 45171 部分 OpenID 失败
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 //   - 49003 OpenID 不属于这个 AppID
 //   - 50005 用户没有关注公众号
 func (s TagService) BatchUntag(ctx context.Context, req TagBatchUntagRequest) (resp TagBatchUntagResponse, err error) {
@@ -197,7 +192,7 @@ type TagBatchUntagResponse struct {
 	FailOpenIDList []string `json:"fail_openid_list,omitempty"` // with errcode 45171
 }
 
-// ListOfUser does 获取用户的标签列表. List the tag ids of a user.
+// ListOfUser is 获取用户的标签列表: list the tag ids of a user.
 //
 // POST /cgi-bin/tags/getidlist, id tag_list_of_user. For verified accounts.
 //

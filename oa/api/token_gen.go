@@ -7,9 +7,9 @@ import "context"
 // TokenService is the group token: 接口调用凭据 access_token.
 type TokenService struct{ c *Client }
 
-// Get does 获取接口调用凭据. Exchange AppID and AppSecret for the global access_token of
-// the account. Every call makes a new token and starts a 5-minute grace period for the previous
-// one, so only one central process may call it. Prefer token_get_stable.
+// Get is 获取接口调用凭据: exchange AppID and AppSecret for the global access_token of the account.
+// Every call makes a new token and starts a 5-minute grace period for the previous one, so only one
+// central process may call it. Prefer token_get_stable.
 //
 // GET /cgi-bin/token, id token_get. For all accounts.
 //
@@ -53,8 +53,8 @@ type TokenGetResponse struct {
 	ExpiresIn   int    `json:"expires_in"`   // validity in seconds, 7200
 }
 
-// GetStable does 获取稳定版接口调用凭据. Stable variant of token_get: repeated calls
-// inside the validity return the same token, so several processes may call it. Recommended default.
+// GetStable is 获取稳定版接口调用凭据: stable variant of token_get: repeated calls inside the
+// validity return the same token, so several processes may call it. Recommended default.
 //
 // POST /cgi-bin/stable_token, id token_get_stable. For all accounts.
 //

@@ -7,7 +7,7 @@ import "context"
 // UserService is the group user: 用户信息.
 type UserService struct{ c *Client }
 
-// InfoGet does 获取用户基本信息. Read the profile of a follower.
+// InfoGet is 获取用户基本信息: read the profile of a follower.
 //
 // GET /cgi-bin/user/info, id user_info_get. For verified accounts.
 //
@@ -20,8 +20,7 @@ type UserService struct{ c *Client }
 // Errors:
 //   - 40003 OpenID 格式不对、不是粉丝，或属于别的账号
 //   - 40013 AppID 错误（注意大小写和多余字符）
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 func (s UserService) InfoGet(ctx context.Context, req UserInfoGetRequest) (resp UserInfo, err error) {
 	err = s.c.call(ctx, epUserInfoGet, req, &resp)
 	return resp, err
@@ -33,7 +32,7 @@ type UserInfoGetRequest struct {
 	Lang   string `json:"-" query:"lang,omitempty"` // zh_CN, zh_TW or en
 }
 
-// InfoBatchGet does 批量获取用户基本信息. Read up to 100 profiles.
+// InfoBatchGet is 批量获取用户基本信息: read up to 100 profiles.
 //
 // POST /cgi-bin/user/info/batchget, id user_info_batch_get. For verified accounts.
 //
@@ -62,7 +61,7 @@ type UserInfoBatchGetResponse struct {
 	UserInfoList []UserInfo `json:"user_info_list"` // profiles
 }
 
-// RemarkUpdate does 设置用户备注名. Set the operator remark of a follower.
+// RemarkUpdate is 设置用户备注名: set the operator remark of a follower.
 //
 // POST /cgi-bin/user/info/updateremark, id user_remark_update. For verified accounts.
 //
@@ -78,8 +77,7 @@ type UserInfoBatchGetResponse struct {
 //   - 40013 AppID 错误（注意大小写和多余字符）
 //   - 40092 备注名不合法
 //   - 43004 对方没有关注公众号
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 func (s UserService) RemarkUpdate(ctx context.Context, req UserRemarkUpdateRequest) error {
 	return s.c.call(ctx, epUserRemarkUpdate, req, nil)
 }
@@ -90,7 +88,7 @@ type UserRemarkUpdateRequest struct {
 	Remark string `json:"remark"` // below 30 bytes
 }
 
-// List does 获取关注用户列表. Page through all follower OpenIDs.
+// List is 获取关注用户列表: page through all follower OpenIDs.
 //
 // GET /cgi-bin/user/get, id user_list. For verified accounts.
 //
@@ -105,8 +103,7 @@ type UserRemarkUpdateRequest struct {
 //   - 40003 OpenID 格式不对、不是粉丝，或属于别的账号
 //   - 40013 AppID 错误（注意大小写和多余字符）
 //   - 45009 该接口今日调用次数已用完（或群发次数已用完）
-//   - 48001
-//     账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
+//   - 48001 账号没有此接口的权限（类型或认证不符），或网页授权作用域不足
 //   - 50002 账号或用户被限制（多为账号被封或冻结）
 //   - 268487002 平台繁忙
 func (s UserService) List(ctx context.Context, req UserListRequest) (resp UserListResponse, err error) {
@@ -127,8 +124,8 @@ type UserListResponse struct {
 	NextOpenID string     `json:"next_openid"`   // cursor
 }
 
-// ChangeOpenID does 转换openid. After an account migration map OpenIDs of the old account to the
-// new one; call with the new account's token.
+// ChangeOpenID is 转换openid: after an account migration map OpenIDs of the old account to the new
+// one; call with the new account's token.
 //
 // POST /cgi-bin/changeopenid, id user_change_openid. For verified accounts.
 //
@@ -157,30 +154,35 @@ type UserChangeOpenIDResponse struct {
 
 // OpenIDChange is part of user_change_openid.
 type OpenIDChange struct {
-	ErrMsg    string `json:"err_msg"`              // ok, or ori_openid error when the user was not a follower at migration time
+	// ok, or ori_openid error when the user was not a follower at migration time
+	ErrMsg    string `json:"err_msg"`
 	OriOpenID string `json:"ori_openid"`           // openid under the old account
 	NewOpenID string `json:"new_openid,omitempty"` // openid under the new account
 }
 
 // UserInfo is part of user_info_get, user_info_batch_get.
 type UserInfo struct {
-	Subscribe      int    `json:"subscribe"`                 // 1 follower; 0 means not following and only openid (and unionid) is present
-	OpenID         string `json:"openid"`                    // openid
-	Language       string `json:"language,omitempty"`        // no longer filled
-	SubscribeTime  int64  `json:"subscribe_time,omitempty"`  // last follow time, unix seconds
-	UnionID        string `json:"unionid,omitempty"`         // only when the account is bound to an open-platform account
-	Remark         string `json:"remark,omitempty"`          // operator remark
-	GroupID        int    `json:"groupid,omitempty"`         // legacy group id
-	TagIDList      []int  `json:"tagid_list,omitempty"`      // tag ids
-	SubscribeScene string `json:"subscribe_scene,omitempty"` // ADD_SCENE_SEARCH, ADD_SCENE_ACCOUNT_MIGRATION, ADD_SCENE_PROFILE_CARD, ADD_SCENE_QR_CODE, ADD_SCENE_PROFILE_LINK, ADD_SCENE_PROFILE_ITEM, ADD_SCENE_PAID, ADD_SCENE_WECHAT_ADVERTISEMENT, ADD_SCENE_REPRINT, ADD_SCENE_LIVESTREAM, ADD_SCENE_CHANNELS, ADD_SCENE_WXA, ADD_SCENE_OTHERS
-	QRScene        int64  `json:"qr_scene,omitempty"`        // scene id of the followed QR code
-	QRSceneStr     string `json:"qr_scene_str,omitempty"`    // scene string of the followed QR code
-	Nickname       string `json:"nickname,omitempty"`        // removed since 2021-12-27, empty
-	Sex            int    `json:"sex,omitempty"`             // removed
-	City           string `json:"city,omitempty"`            // removed
-	Province       string `json:"province,omitempty"`        // removed
-	Country        string `json:"country,omitempty"`         // removed
-	HeadImgURL     string `json:"headimgurl,omitempty"`      // removed since 2021-12-27, empty
+	// 1 follower; 0 means not following and only openid (and unionid) is present
+	Subscribe     int    `json:"subscribe"`
+	OpenID        string `json:"openid"`                   // openid
+	Language      string `json:"language,omitempty"`       // no longer filled
+	SubscribeTime int64  `json:"subscribe_time,omitempty"` // last follow time, unix seconds
+	UnionID       string `json:"unionid,omitempty"`        // only when the account is bound to an open-platform account
+	Remark        string `json:"remark,omitempty"`         // operator remark
+	GroupID       int    `json:"groupid,omitempty"`        // legacy group id
+	TagIDList     []int  `json:"tagid_list,omitempty"`     // tag ids
+	// ADD_SCENE_SEARCH, ADD_SCENE_ACCOUNT_MIGRATION, ADD_SCENE_PROFILE_CARD, ADD_SCENE_QR_CODE,
+	// ADD_SCENE_PROFILE_LINK, ADD_SCENE_PROFILE_ITEM, ADD_SCENE_PAID, ADD_SCENE_WECHAT_ADVERTISEMENT,
+	// ADD_SCENE_REPRINT, ADD_SCENE_LIVESTREAM, ADD_SCENE_CHANNELS, ADD_SCENE_WXA, ADD_SCENE_OTHERS
+	SubscribeScene string `json:"subscribe_scene,omitempty"`
+	QRScene        int64  `json:"qr_scene,omitempty"`     // scene id of the followed QR code
+	QRSceneStr     string `json:"qr_scene_str,omitempty"` // scene string of the followed QR code
+	Nickname       string `json:"nickname,omitempty"`     // removed since 2021-12-27, empty
+	Sex            int    `json:"sex,omitempty"`          // removed
+	City           string `json:"city,omitempty"`         // removed
+	Province       string `json:"province,omitempty"`     // removed
+	Country        string `json:"country,omitempty"`      // removed
+	HeadImgURL     string `json:"headimgurl,omitempty"`   // removed since 2021-12-27, empty
 }
 
 // UserQuery is part of user_info_batch_get.
