@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/wenzihq/wenzi/catalogue"
@@ -20,7 +23,7 @@ import (
 const (
 	appID  = "wx0000000000000001"
 	secret = "APPSECRET_0123456789abcdef"
-	openID = "oUSER0000000000000000000001"
+	openID = "oUSER00000000000000000000001"
 	rid    = "65000000-12345678-0abcdef0"
 )
 
@@ -40,10 +43,34 @@ type fakePlatform struct {
 }
 
 func newPlatform(t *testing.T) *fakePlatform {
-	p := &fakePlatform{t: t, handlers: map[string]http.HandlerFunc{}, calls: map[string]int{}, dead: map[string]bool{}, life: 7200}
+	p := offlinePlatform(t)
 	p.Server = httptest.NewServer(http.HandlerFunc(p.serve))
 	t.Cleanup(p.Close)
 	return p
+}
+
+// offlinePlatform has no server; it is reached by its RoundTrip, which lets a
+// fake clock run.
+func offlinePlatform(t *testing.T) *fakePlatform {
+	return &fakePlatform{t: t, handlers: map[string]http.HandlerFunc{}, calls: map[string]int{}, dead: map[string]bool{}, life: 7200}
+}
+
+// RoundTrip answers in memory. A handler that aborts is a line that is cut.
+func (p *fakePlatform) RoundTrip(r *http.Request) (resp *http.Response, err error) {
+	defer func() {
+		if recover() == http.ErrAbortHandler {
+			resp, err = nil, &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
+		}
+	}()
+	if r.Body == nil {
+		r.Body = http.NoBody
+	}
+	if trace := httptrace.ContextClientTrace(r.Context()); trace != nil && trace.WroteHeaders != nil {
+		trace.WroteHeaders()
+	}
+	rec := httptest.NewRecorder()
+	p.serve(rec, r)
+	return rec.Result(), nil
 }
 
 // client makes a client of the platform.

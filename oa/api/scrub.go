@@ -11,7 +11,7 @@ var (
 	secretNames     = `(?:component_)?(?:access_token|(?:app)?secret)|(?:authorizer_)?(?:refresh_token|access_token)|(?:auth(?:orization)?_|pre_auth_)?code|(?:component_verify_)?ticket`
 	secretInQuery   = regexp.MustCompile(`(?i)\b(` + secretNames + `)=[^&\s"']+`)
 	secretInJSON    = regexp.MustCompile(`"(?:` + secretNames + `)"\s*:\s*"([^"]+)"`)
-	openIDInText    = regexp.MustCompile(`\bo[A-Za-z0-9_-]{27}\b`)
+	openIDInText    = regexp.MustCompile(`\bo[A-Za-z0-9_-]{25,}`)
 	secretParameter = regexp.MustCompile(`^(?:` + secretNames + `)$`)
 )
 
