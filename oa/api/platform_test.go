@@ -32,7 +32,7 @@ const (
 // handler of a test's own comes first.
 type fakePlatform struct {
 	*httptest.Server
-	t *testing.T
+	t testing.TB
 
 	mu       sync.Mutex
 	handlers map[string]http.HandlerFunc
@@ -51,7 +51,7 @@ func newPlatform(t *testing.T) *fakePlatform {
 
 // offlinePlatform has no server; it is reached by its RoundTrip, which lets a
 // fake clock run.
-func offlinePlatform(t *testing.T) *fakePlatform {
+func offlinePlatform(t testing.TB) *fakePlatform {
 	return &fakePlatform{t: t, handlers: map[string]http.HandlerFunc{}, calls: map[string]int{}, dead: map[string]bool{}, life: 7200}
 }
 
@@ -289,7 +289,7 @@ func (p *fakePlatform) check(ep *catalogue.Endpoint, r *http.Request) {
 	}
 }
 
-func checkObject(t *testing.T, where string, value any, fields []catalogue.Field) {
+func checkObject(t testing.TB, where string, value any, fields []catalogue.Field) {
 	object, ok := value.(map[string]any)
 	if !ok {
 		t.Errorf("%s is not an object", where)
