@@ -440,7 +440,7 @@ func endpointLiteral(e *catalogue.Endpoint) string {
 			fmt.Fprintf(&b, ", %s: %s", name, value)
 		}
 	}
-	add("Auth", map[catalogue.Auth]string{catalogue.AuthComponent: "ComponentToken", catalogue.AuthNone: "NoToken", catalogue.AuthOAuth: "NoToken"}[e.Auth])
+	add("Auth", map[catalogue.Auth]string{catalogue.AuthComponent: "ComponentToken", catalogue.AuthNone: "NoToken", catalogue.AuthOAuth: "UserToken"}[e.Auth])
 	switch {
 	case e.Request.ContentType == catalogue.ContentMultipart:
 		add("Content", "MultipartContent")

@@ -193,8 +193,12 @@ func (c *Client) exchange(ctx context.Context, ep *Endpoint, in input) (answer, 
 	if err != nil {
 		return answer{}, err
 	}
-	renewed := false
-	repeats := 0
+	var (
+		renewed bool
+		repeats int
+		last    answer // of the attempt before, with its error
+		failed  error
+	)
 	for number := 1; ; number++ {
 		var token Token
 		if source != nil {
@@ -210,10 +214,10 @@ func (c *Client) exchange(ctx context.Context, ep *Endpoint, in input) (answer, 
 			return answer{}, err
 		}
 		if !ok {
-			return answer{}, &Error{Endpoint: ep.ID, category: ErrToken,
-				cause: errors.New("the token died and the upload cannot be rewound; repeat the call")}
+			return last, fmt.Errorf("%w; the upload cannot be rewound, so repeat the call", failed)
 		}
 		a, err := c.attempt(ctx, ep, in, body, token, number)
+		last, failed = a, err
 		var e *Error
 		switch {
 		case err == nil || !errors.As(err, &e):
@@ -315,6 +319,15 @@ func (c *Client) send(ctx context.Context, ep *Endpoint, in input, body io.ReadC
 	if body != nil {
 		req.Body, req.ContentLength = body, in.body.length
 		req.Header.Set("Content-Type", in.body.contentType)
+		// Lets the transport change over from a connection that the platform
+		// closed before anything was written to it.
+		req.GetBody = func() (io.ReadCloser, error) {
+			body, ok, err := in.body.open()
+			if err == nil && !ok {
+				err = errors.New("upload cannot be rewound")
+			}
+			return body, err
+		}
 	}
 	secrets := func() []string {
 		return append(secretsOf(in, in.body.json), token.Value, string(c.account.Secret))

@@ -771,3 +771,28 @@ func TestNewClientRefuses(t *testing.T) {
 		}
 	}
 }
+
+// Where the token is a visitor's, a dead one is a matter of logging in again.
+func TestUserToken(t *testing.T) {
+	p := newPlatform(t)
+	for _, code := range []int{40001, 40014, 42001} {
+		p.fail("/sns/userinfo", code)
+		_, err := p.client().OAuth.UserInfo(t.Context(), api.OAuthUserInfoRequest{AccessToken: "USER_TOKEN_0001", OpenID: openID})
+		if !errors.Is(err, api.ErrReauthorize) || errors.Is(err, api.ErrToken) || strings.Contains(err.Error(), "AppSecret 属于") {
+			t.Errorf("%d: %v", code, err)
+		}
+	}
+	if n := p.count("/sns/userinfo"); n != 3 {
+		t.Errorf("%d calls, want 3", n)
+	}
+}
+
+func TestUploadThatReadsCannotBeRewound(t *testing.T) {
+	p := newPlatform(t)
+	p.on("/cv/ocr/comm", cut)
+	_, err := p.client().OCR.Common(t.Context(), api.OCRCommonRequest{
+		Image: api.Upload{Name: "a.jpg", Size: 5, Body: io.LimitReader(zeros{}, 5)}})
+	if !errors.Is(err, api.ErrUnreachable) || errors.Is(err, api.ErrToken) || p.count("/cv/ocr/comm") != 1 {
+		t.Errorf("%d calls: %v", p.count("/cv/ocr/comm"), err)
+	}
+}

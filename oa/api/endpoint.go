@@ -27,7 +27,8 @@ type Auth uint8
 const (
 	AccountToken   Auth = iota // query access_token
 	ComponentToken             // query component_access_token
-	NoToken                    // none, or the caller gives it in the query
+	NoToken                    // none
+	UserToken                  // of a visitor, which the caller gives in the query
 )
 
 // Content is the body an endpoint is sent.

@@ -130,8 +130,8 @@ var (
 	epOAuthAuthorizePage         = &Endpoint{ID: "oauth_authorize_page", Method: "GET", Host: "open.weixin.qq.com", Path: "/connect/oauth2/authorize", Auth: NoToken, Answer: PageAnswer, Reads: true, Fragment: "wechat_redirect"}
 	epOAuthAccessToken           = &Endpoint{ID: "oauth_access_token", Method: "GET", Path: "/sns/oauth2/access_token", Auth: NoToken, Reads: true, Limit: Limit{PerMinute: 50000}}
 	epOAuthRefreshToken          = &Endpoint{ID: "oauth_refresh_token", Method: "GET", Path: "/sns/oauth2/refresh_token", Auth: NoToken, Reads: true, Limit: Limit{PerMinute: 50000}}
-	epOAuthUserInfo              = &Endpoint{ID: "oauth_userinfo", Method: "GET", Path: "/sns/userinfo", Auth: NoToken, Reads: true, Limit: Limit{PerMinute: 50000}}
-	epOAuthCheck                 = &Endpoint{ID: "oauth_check", Method: "GET", Path: "/sns/auth", Auth: NoToken, Reads: true}
+	epOAuthUserInfo              = &Endpoint{ID: "oauth_userinfo", Method: "GET", Path: "/sns/userinfo", Auth: UserToken, Reads: true, Limit: Limit{PerMinute: 50000}}
+	epOAuthCheck                 = &Endpoint{ID: "oauth_check", Method: "GET", Path: "/sns/auth", Auth: UserToken, Reads: true}
 	epOpenAccountCreate          = &Endpoint{ID: "open_account_create", Method: "POST", Path: "/cgi-bin/open/create", Content: JSONContent}
 	epOpenAccountBind            = &Endpoint{ID: "open_account_bind", Method: "POST", Path: "/cgi-bin/open/bind", Content: JSONContent}
 	epOpenAccountUnbind          = &Endpoint{ID: "open_account_unbind", Method: "POST", Path: "/cgi-bin/open/unbind", Content: JSONContent}

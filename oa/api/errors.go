@@ -9,8 +9,9 @@ import (
 	"strings"
 )
 
-// Categories of errors, for [errors.Is]. Every error of a call belongs to one
-// of them, or to none when only the caller's context ended.
+// Categories of errors, for [errors.Is]. An error of a call belongs to one of
+// them, and perhaps to ErrUnknownOutcome too. It belongs to none when only the
+// caller's context ended, or when the platform's code is not known.
 var (
 	ErrToken        = errors.New("access token refused")
 	ErrConfig       = errors.New("account wrongly configured")
@@ -44,7 +45,7 @@ type Error struct {
 	Code       int    // the platform's return code; 0 when it gave none
 	Msg        string // the platform's errmsg, without the rid
 	RID        string // names the request to the platform, for 7 days
-	IP         string // the address of ours that the platform refused (40164)
+	IP         string // the address of ours that the platform refused (40164, 61004)
 	HTTPStatus int    // 0 when there was no answer
 
 	category error
@@ -54,7 +55,7 @@ type Error struct {
 
 var (
 	ridPattern = regexp.MustCompile(`(?:,?\s*)(?:rid:\s*([0-9a-f-]+)|hints?:\s*\[([^\]]*)\])`)
-	ipPattern  = regexp.MustCompile(`invalid ip\s+([0-9a-fA-F:.]+)`)
+	ipPattern  = regexp.MustCompile(`(?i)(?:invalid ip|requestip:?)\s+([0-9a-f:.]+)`)
 )
 
 // newError makes the error of a return code.
@@ -78,8 +79,11 @@ func unanswered(ep *Endpoint, status int, cause error) *Error {
 }
 
 func categoryOf(ep *Endpoint, code int) error {
-	if code == 40001 && ep.Auth == NoToken {
+	switch {
+	case code == 40001 && ep.Auth == NoToken:
 		return ErrConfig // where no token is sent, 40001 speaks of the AppSecret
+	case slices.Contains(tokenCodes, code) && ep.Auth == UserToken:
+		return ErrReauthorize // the token of a visitor, not the account's
 	}
 	info, _ := lookupCode(code)
 	return categoryErrors[info.category]
@@ -131,6 +135,8 @@ func (e *Error) Advice() string {
 		return ""
 	case code == 40001 && e.category == ErrConfig:
 		code = 40125
+	case e.category == ErrReauthorize && e.tokenRefused():
+		code = 42002
 	}
 	_, advice, _ := CodeMeaning(code)
 	return advice

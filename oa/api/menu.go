@@ -6,7 +6,7 @@ import (
 	"net/url"
 )
 
-// Limits of a menu, in bytes and buttons (reference api/menu.yaml).
+// Limits of a menu, in bytes and buttons (catalogue/api/menu.yaml).
 const (
 	maxButtons       = 3
 	maxSubButtons    = 5

@@ -178,7 +178,7 @@ var maxRunes = []struct {
 }
 
 // CheckValues reports values that are too long for the kind their key names
-// (reference api/message-subscribe.yaml).
+// (catalogue/api/message-subscribe.yaml).
 func CheckValues(data map[string]TemplateValue) error {
 	for key, v := range data {
 		for _, m := range maxRunes {
