@@ -151,7 +151,7 @@ func (e *Engine) join(ctx context.Context, t *turn, r *oa.Request) (oa.Reply, er
 // decide asks the robot and fills in the record.
 func (e *Engine) decide(t *turn, r *oa.Request) {
 	t.record = store.Turn{
-		OpenID:    r.Message.Head().FromUserName,
+		OpenID:    follower(r.Message),
 		Kind:      r.Kind(),
 		Message:   []byte(r.Body()),
 		State:     store.Answered,
@@ -177,6 +177,18 @@ func (e *Engine) decide(t *turn, r *oa.Request) {
 		t.record.State = store.Acknowledged
 	}
 	t.record.AnsweredAt = time.Now()
+}
+
+// follower is whose message it is: nobody's where the sender is the system
+// (reference §6).
+func follower(m oa.Message) string {
+	switch m.(type) {
+	case oa.Info, *oa.MassSendJobFinishEvent, *oa.PublishJobFinishEvent, *oa.CertificationEvent, *oa.UserDataEvent,
+		*oa.MediaCheckEvent, *oa.CardCheckEvent, *oa.CardSkuRemindEvent, *oa.CardPayOrderEvent, *oa.CardMerchantCheckEvent,
+		*oa.PoiCheckEvent, *oa.MapPoiAuditEvent:
+		return ""
+	}
+	return m.Head().FromUserName
 }
 
 // ask survives a panic of the robot.

@@ -216,7 +216,7 @@ func deliverTo(t *testing.T, ctx context.Context, s http.Handler, w http.Respons
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			if p != http.ErrAbortHandler {
+			if err, ok := p.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
 				panic(p)
 			}
 			got = unanswered
@@ -624,4 +624,22 @@ func TestSecureAccountOverHTTP(t *testing.T) {
 	if turns := f.turns(1); len(turns) != 1 || opened[0] != opened[1] || string(turns[0].Reply) != opened[0] {
 		t.Errorf("replies %q, on record %+v", opened, turns)
 	}
+}
+
+// The sender of account-level events is the system, which is nobody's follower.
+func TestSystemSenderIsNoFollower(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fixture) {
+		s := f.serve(7, echoing())
+		deliver(t, s, event("oSystem", "MASSSENDJOBFINISH", ""))
+		deliver(t, s, event("oA", "TEMPLATESENDJOBFINISH", ""))
+		for _, turn := range f.turns(7) {
+			want := map[string]string{"event/MASSSENDJOBFINISH": "", "event/TEMPLATESENDJOBFINISH": "oA"}[turn.Kind]
+			if turn.OpenID != want {
+				t.Errorf("%s is recorded as the follower's %q, want %q", turn.Kind, turn.OpenID, want)
+			}
+		}
+		if _, err := f.store.Follower(t.Context(), 7, "oSystem"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("the system is a follower: %v", err)
+		}
+	})
 }
