@@ -110,7 +110,12 @@ func lookup(types []*messageType, name string, fold bool) *messageType {
 	return nil
 }
 
+// maxName is the most bytes of an account's or follower's id; real ones have
+// about 28.
+const maxName = 128
+
 var (
+	errName       = errors.New("oa: ToUserName or FromUserName is far too long to be one")
 	errIncomplete = errors.New("oa: the delivery lacks ToUserName, FromUserName or MsgType")
 	errEncrypted  = errors.New("oa: the delivery is encrypted, but the account is in plain mode: " +
 		"set 明文模式 or 兼容模式 in WeChat's 服务器配置, or give the account its EncodingAESKey and AppID")
@@ -158,6 +163,9 @@ func parse(elements []Element) (Message, error) {
 		d.derive()
 	}
 	h := m.Head()
+	if len(h.ToUserName) > maxName || len(h.FromUserName) > maxName {
+		return nil, errName
+	}
 	if msgType != "" && (h.ToUserName == "" || h.FromUserName == "" || msgType == "event" && event == "") {
 		return nil, errIncomplete
 	}

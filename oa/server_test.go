@@ -451,6 +451,7 @@ func TestAcknowledged(t *testing.T) {
 				}
 				return None()
 			}, Acknowledged, true},
+			{"a sender of a kilobyte", strings.ReplaceAll(plainText("hello"), openID, strings.Repeat("o", 1000)), echo, Unreadable, false},
 			{"no message", "<xml><hello>" + openID + "</hello></xml>", echo, Unreadable, false},
 			{"no XML", "hello " + openID, echo, Unreadable, false},
 			{"nothing", "", echo, Unreadable, false},

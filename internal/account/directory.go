@@ -5,10 +5,13 @@ package account
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"sync/atomic"
 
 	"github.com/wenzihq/wenzi/internal/bot"
@@ -42,7 +45,8 @@ type Config struct {
 	Handler func(Served) (oa.Handler, error)
 	Hosting Hosting
 	Guests  GuestLimits
-	// GuestName is shown by a signed GET at a guest's address.
+	// GuestName is shown by a signed GET at a guest's address, and where an
+	// account has no name.
 	GuestName string
 	// Observe, if set, is called after every exchange.
 	Observe func(oa.Exchange)
@@ -53,6 +57,7 @@ type Config struct {
 // [http.Handler] for a pattern with the wildcard {path}.
 type Directory struct {
 	Config
+	changing   sync.Mutex // held from a change in the store until it is published
 	registered atomic.Pointer[registered]
 	guests     *guests
 	probes     probes
@@ -67,7 +72,7 @@ type registered struct {
 type entry struct {
 	stored store.Account
 	bot    bot.Account
-	server *oa.Server
+	server *oa.Server // nil: what is stored cannot be served
 }
 
 // New returns a directory. Call [Directory.Load] before it serves.
@@ -80,6 +85,8 @@ func New(c Config) *Directory {
 
 // Load reads the registered accounts from the store.
 func (d *Directory) Load(ctx context.Context) error {
+	d.changing.Lock()
+	defer d.changing.Unlock()
 	stored, err := d.Store.Accounts(ctx)
 	if err != nil {
 		return fmt.Errorf("load the accounts: %w", err)
@@ -89,7 +96,7 @@ func (d *Directory) Load(ctx context.Context) error {
 }
 
 // publish makes the snapshot of what is stored. An account that cannot be
-// served does not keep the others from being.
+// served does not keep the others from being, and leaves its path to nobody.
 func (d *Directory) publish(stored []store.Account) {
 	before := d.registered.Load().byPath
 	next := &registered{byPath: make(map[string]*entry, len(stored))}
@@ -99,6 +106,7 @@ func (d *Directory) publish(stored []store.Account) {
 			var err error
 			if e, err = d.entry(s); err != nil {
 				d.Log.Error("an account cannot be served; apply its bot.yaml again", "account", s.ID, "error", err)
+				next.byPath[s.Path] = &entry{}
 				continue
 			}
 		}
@@ -113,6 +121,8 @@ func (d *Directory) entry(s store.Account) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
+	callback := b.Callback()
+	callback.Name = cmp.Or(callback.Name, d.GuestName)
 	id := s.ID
 	h, err := d.Handler(Served{
 		Key: fmt.Sprintf("account %d", id),
@@ -122,7 +132,7 @@ func (d *Directory) entry(s store.Account) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	server, err := oa.NewServer(b.Callback(), h, oa.WithLogger(d.Log.With("account", id)), oa.WithObserver(d.observe))
+	server, err := oa.NewServer(callback, h, oa.WithLogger(d.Log.With("account", id)), oa.WithObserver(d.observe))
 	if err != nil {
 		return nil, err
 	}
@@ -152,6 +162,8 @@ func (d *Directory) Open() bool {
 // Apply changes the registered accounts to those of b, at once and as a whole.
 // With prune, accounts that b does not have are removed.
 func (d *Directory) Apply(ctx context.Context, b bot.Bot, prune bool) (bot.Change, error) {
+	d.changing.Lock()
+	defer d.changing.Unlock()
 	change, after, err := Apply(ctx, d.Store, b, prune)
 	if err != nil {
 		return bot.Change{}, err
@@ -164,10 +176,7 @@ func (d *Directory) Apply(ctx context.Context, b bot.Bot, prune bool) (bot.Chang
 func Apply(ctx context.Context, s *store.Store, b bot.Bot, prune bool) (bot.Change, []store.Account, error) {
 	var change bot.Change
 	after, err := s.ApplyAccounts(ctx, func(current []store.Account) (put []store.Account, remove []int64, err error) {
-		old, err := decode(current)
-		if err != nil {
-			return nil, nil, err
-		}
+		old, _ := decode(current) // what is broken can be replaced and removed
 		byPath := make(map[string]int, len(old))
 		for i, a := range old {
 			byPath[a.Path] = i
@@ -215,22 +224,30 @@ func Stored(ctx context.Context, s *store.Store) ([]bot.Account, error) {
 	return decode(current)
 }
 
+// decode reads what is stored. Of an account that cannot be read only the path
+// is returned, beside the error.
 func decode(stored []store.Account) ([]bot.Account, error) {
 	out := make([]bot.Account, len(stored))
+	var errs []error
 	for i, s := range stored {
 		a, err := bot.UnmarshalConfig(s.Config)
 		if err != nil {
-			return nil, fmt.Errorf("account %d: %w", s.ID, err)
+			a = bot.Account{Path: s.Path}
+			errs = append(errs, fmt.Errorf("account %d: %w; apply its bot.yaml again, or remove it with --prune", s.ID, err))
 		}
 		out[i] = a
 	}
-	return out, nil
+	return out, errors.Join(errs...)
 }
 
 // ServeHTTP answers at the callback address whose last element is {path}.
 func (d *Directory) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := r.PathValue("path")
 	if e := d.registered.Load().byPath[path]; e != nil {
+		if e.server == nil {
+			d.refuse(w, r, errBroken)
+			return
+		}
 		e.server.ServeHTTP(w, r)
 		return
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wenzihq/wenzi/internal/bot"
+	"github.com/wenzihq/wenzi/internal/store"
 	"github.com/wenzihq/wenzi/oa"
 )
 
@@ -19,9 +20,6 @@ type GuestLimits struct {
 	Most      int           // guests; those not seen for longest are forgotten
 	Keep      time.Duration // how long a guest that stays away is kept
 }
-
-// seenEvery is how often the store is told that a guest is still there.
-const seenEvery = 10 * time.Minute
 
 // guests are the accounts hosted without registration. A guest is the pair of
 // Token and ToUserName: two owners who choose the same Token never mix.
@@ -38,11 +36,12 @@ type guest struct {
 	key     string
 	handler oa.Handler
 
-	mu      sync.Mutex
-	id      int64 // 0: not known yet
-	touched time.Time
-	minute  time.Time // begin of the current minute of the limit
-	used    int       // messages in it
+	mu     sync.Mutex
+	id     int64 // 0: not known yet
+	seen   time.Time
+	told   time.Time // when the store was told that it was seen
+	minute time.Time // begin of the current minute of the limit
+	used   int       // messages in it
 }
 
 func newGuests(d *Directory) *guests {
@@ -85,13 +84,22 @@ func (g *guests) server(token string) (*oa.Server, error) {
 	return s, nil
 }
 
+// guestKey names a guest, in the store too, where no Token must stand.
+func guestKey(token, toUserName string) string {
+	sum := sha256.Sum256([]byte(token + "\x00" + toUserName))
+	return hex.EncodeToString(sum[:])
+}
+
 func (g *guests) answer(ctx context.Context, token string, r *oa.Request) (oa.Reply, error) {
-	sum := sha256.Sum256([]byte(token + "\x00" + r.Message.Head().ToUserName))
-	guest, err := g.find(hex.EncodeToString(sum[:]))
+	guest, err := g.find(guestKey(token, r.Message.Head().ToUserName))
 	if err != nil {
 		return oa.Reply{}, err
 	}
-	if !guest.allow(r.Arrived, g.d.Guests.PerMinute) {
+	limit := g.d.Guests.PerMinute
+	if used := guest.count(r.Arrived); used > limit {
+		if used == limit+1 {
+			g.d.Log.Warn("a guest is over its limit; for the rest of the minute its messages get success and no record", "per_minute", limit)
+		}
 		return oa.None()
 	}
 	return guest.handler.Answer(ctx, r)
@@ -107,7 +115,7 @@ func (g *guests) find(key string) (*guest, error) {
 		return e.Value.(*guest), nil
 	}
 	n := &guest{key: key}
-	h, err := g.d.Handler(Served{Key: "guest " + key, ID: func(ctx context.Context) (int64, error) { return n.identify(ctx, g.d) },
+	h, err := g.d.Handler(Served{Key: "guest " + key, ID: func(ctx context.Context) (int64, error) { return n.identify(ctx, g.d.Store) },
 		Bot: bot.Account{Name: g.d.GuestName}})
 	if err != nil {
 		return nil, fmt.Errorf("guest: %w", err)
@@ -121,37 +129,69 @@ func (g *guests) find(key string) (*guest, error) {
 	return n, nil
 }
 
-// allow counts a message against the guest's limit.
-func (n *guest) allow(now time.Time, perMinute int) bool {
+// count counts a message and returns how many there are in this minute, which
+// begins with the first.
+func (n *guest) count(now time.Time) int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if now.Sub(n.minute) >= time.Minute {
 		n.minute, n.used = now, 0
 	}
 	n.used++
-	return n.used <= perMinute
+	n.seen = now
+	return n.used
 }
 
-// identify returns the guest's number in the store, where it is created if need be.
-func (n *guest) identify(ctx context.Context, d *Directory) (int64, error) {
+// identify returns the guest's number in the store, where it is created if need
+// be. The number is remembered until the guest is forgotten.
+func (n *guest) identify(ctx context.Context, s *store.Store) (int64, error) {
 	n.mu.Lock()
-	id, fresh := n.id, time.Since(n.touched) < seenEvery
+	id := n.id
 	n.mu.Unlock()
-	if id != 0 && fresh {
+	if id != 0 {
 		return id, nil
 	}
-	id, _, err := d.Store.Guest(ctx, n.key)
+	return n.tell(ctx, s)
+}
+
+// tell notes in the store that the guest is there.
+func (n *guest) tell(ctx context.Context, s *store.Store) (int64, error) {
+	now := time.Now()
+	id, _, err := s.Guest(ctx, n.key)
 	if err != nil {
 		return 0, fmt.Errorf("guest: %w", err)
 	}
 	n.mu.Lock()
-	n.id, n.touched = id, time.Now()
+	n.id, n.told = id, now
 	n.mu.Unlock()
 	return id, nil
 }
 
-// ForgetGuests deletes the guests that are over the limits from the store.
+// untold returns the guests that were seen since the store was told, those not
+// seen for longest first.
+func (g *guests) untold() []*guest {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var untold []*guest
+	for e := g.recent.Back(); e != nil; e = e.Prev() {
+		n := e.Value.(*guest)
+		n.mu.Lock()
+		if n.id != 0 && n.seen.After(n.told) {
+			untold = append(untold, n)
+		}
+		n.mu.Unlock()
+	}
+	return untold
+}
+
+// ForgetGuests deletes the guests that are over the limits from the store, which
+// is told first who was seen since the last time.
 func (d *Directory) ForgetGuests(ctx context.Context) error {
+	for _, n := range d.guests.untold() {
+		if _, err := n.tell(ctx, d.Store); err != nil {
+			return err
+		}
+	}
 	forgotten, err := d.Store.ForgetGuests(ctx, d.Guests.Most, time.Now().Add(-d.Guests.Keep))
 	if len(forgotten) == 0 {
 		return err

@@ -24,7 +24,6 @@ import (
 // Times of the server's life.
 const (
 	drainLimit     = 10 * time.Second // for what is in flight at a stop
-	flushLimit     = 10 * time.Second // for what the store has not taken
 	probesEvery    = 2 * time.Second
 	retentionEvery = time.Hour
 )
@@ -154,13 +153,13 @@ func (s *server) listen(ctx context.Context) error {
 func (s *server) add(l net.Listener, h http.Handler) {
 	s.listeners = append(s.listeners, l)
 	s.https = append(s.https, &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: 2 * time.Second,
-		ReadTimeout:       4 * time.Second,
-		WriteTimeout:      15 * time.Second, // a delivery that is left unanswered stays open for 7
-		IdleTimeout:       90 * time.Second,
-		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		Handler: h,
+		// Answers fit into the socket's buffer, so a client that does not read
+		// them holds up nobody.
+		ReadTimeout:    4 * time.Second,
+		IdleTimeout:    90 * time.Second,
+		MaxHeaderBytes: 16 << 10,
+		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	})
 }
 

@@ -2,6 +2,7 @@ package bot
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/wenzihq/wenzi/oa"
@@ -43,7 +44,7 @@ func UnmarshalConfig(data []byte) (Account, error) {
 	}
 	mode, err := oa.ParseMode(c.Mode)
 	if err != nil {
-		return Account{}, fmt.Errorf("stored account %s: %w", c.Path, err)
+		return Account{}, fmt.Errorf("stored account: %w", err)
 	}
 	a := c.Account
 	a.Token = Secret(c.Token)
@@ -53,11 +54,11 @@ func UnmarshalConfig(data []byte) (Account, error) {
 	a.PreviousAESKey = Secret(c.PreviousAESKey)
 	a.Mode = mode
 	if a.Token == Mask {
-		return Account{}, fmt.Errorf("stored account %s: its secrets are masked; apply its file again with the secrets in clear", a.Path)
+		return Account{}, errors.New("stored account: its secrets are masked; apply its file again with the secrets in clear")
 	}
 	callback := a.Callback()
 	if err := callback.Validate(); err != nil {
-		return Account{}, fmt.Errorf("stored account %s: %w", a.Path, err)
+		return Account{}, fmt.Errorf("stored account: %w", err)
 	}
 	return a, nil
 }

@@ -46,10 +46,10 @@ func TestUnmarshalConfigRefuses(t *testing.T) {
 	}
 	tests := []struct{ name, data, want string }{
 		{"not JSON", "{", "stored account"},
-		{"no mode", `{"path":"a","token":"abc"}`, "account a"},
-		{"no token", `{"path":"a","mode":"plain"}`, "account a"},
+		{"no mode", `{"path":"a","token":"abc"}`, "mode"},
+		{"no token", `{"path":"a","mode":"plain"}`, "Token"},
 		{"a masked token", `{"path":"a","token":"********","mode":"plain"}`, "masked"},
-		{"secure without a key", `{"path":"a","token":"abc","mode":"secure"}`, "account a"},
+		{"secure without a key", `{"path":"a","token":"abc","mode":"secure"}`, "EncodingAESKey"},
 		{"an account that was not marshalled for the store", string(maskedAccount), "stored account"},
 	}
 	for _, test := range tests {

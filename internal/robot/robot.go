@@ -55,7 +55,8 @@ type Answer struct {
 	By    string // what decided: "greeting", "rule 3", "echo", "fallback", or "none" of them
 }
 
-// New makes the robot of an account.
+// New makes the robot of an account. Its errors do not name the account, whose
+// path may be its Token.
 func New(a bot.Account) (*Robot, error) {
 	r := &Robot{echo: a.Fallback.IsZero(), fallback: Answer{By: "none"}}
 	greeting := a.Greeting
@@ -64,7 +65,7 @@ func New(a bot.Account) (*Robot, error) {
 	}
 	var err error
 	if r.greeting, err = reply(greeting); err != nil {
-		return nil, fmt.Errorf("account %s: greeting: %w", a.Path, err)
+		return nil, fmt.Errorf("greeting: %w", err)
 	}
 	if r.apology, err = oa.Text(apology); err != nil {
 		return nil, err
@@ -72,7 +73,7 @@ func New(a bot.Account) (*Robot, error) {
 	if !a.Fallback.Reply.IsZero() {
 		fallback, err := reply(a.Fallback.Reply)
 		if err != nil {
-			return nil, fmt.Errorf("account %s: fallback: %w", a.Path, err)
+			return nil, fmt.Errorf("fallback: %w", err)
 		}
 		r.fallback, r.apology = Answer{Reply: fallback, By: "fallback"}, fallback
 	}
@@ -89,7 +90,7 @@ func New(a bot.Account) (*Robot, error) {
 	for i, br := range a.Rules {
 		compiled, err := compile(br)
 		if err != nil {
-			return nil, fmt.Errorf("account %s: rule %d: %w", a.Path, i+1, err)
+			return nil, fmt.Errorf("rule %d: %w", i+1, err)
 		}
 		r.rules = append(r.rules, compiled)
 	}

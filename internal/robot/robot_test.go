@@ -260,10 +260,10 @@ func TestNewRefuses(t *testing.T) {
 		account bot.Account
 		want    string
 	}{
-		{bot.Account{Path: "p", Greeting: long}, "account p: greeting: "},
-		{bot.Account{Path: "p", Fallback: bot.Fallback{Reply: long}}, "account p: fallback: "},
-		{bot.Account{Path: "p", Rules: []bot.Rule{{Text: []string{"a"}, Reply: long}}}, "account p: rule 1: "},
-		{bot.Account{Path: "p", Rules: []bot.Rule{{Regexp: "("}}}, "account p: rule 1: "},
+		{bot.Account{Greeting: long}, "greeting: "},
+		{bot.Account{Fallback: bot.Fallback{Reply: long}}, "fallback: "},
+		{bot.Account{Rules: []bot.Rule{{Text: []string{"a"}, Reply: long}}}, "rule 1: "},
+		{bot.Account{Rules: []bot.Rule{{Regexp: "("}}}, "rule 1: "},
 	} {
 		if _, err := New(c.account); err == nil || !strings.HasPrefix(err.Error(), c.want) {
 			t.Errorf("error %v, want %s…", err, c.want)
