@@ -201,7 +201,8 @@ func TestCheckValues(t *testing.T) {
 			t.Error("a key without a value")
 		}
 	}()
-	api.Values("thing1")
+	odd := []string{"thing1"}
+	api.Values(odd...)
 }
 
 func TestSplitText(t *testing.T) {
