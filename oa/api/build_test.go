@@ -201,8 +201,7 @@ func TestCheckValues(t *testing.T) {
 			t.Error("a key without a value")
 		}
 	}()
-	odd := []string{"thing1"}
-	api.Values(odd...)
+	api.Values(strings.Fields("thing1")...)
 }
 
 func TestSplitText(t *testing.T) {

@@ -87,7 +87,7 @@ func (c *Client) Do(ctx context.Context, r Request) (Response, error) {
 
 // PageURL makes the address of a page for browsers from an endpoint's id.
 func (c *Client) PageURL(endpoint string, query url.Values) (string, error) {
-	ep, ok := Lookup(endpoint)
+	ep, ok := lookup(endpoint)
 	if !ok || ep.Answer != PageAnswer {
 		return "", fmt.Errorf("api: %q is not a page for browsers", endpoint)
 	}
@@ -95,7 +95,7 @@ func (c *Client) PageURL(endpoint string, query url.Values) (string, error) {
 }
 
 func resolve(name string) (*Endpoint, error) {
-	if ep, ok := Lookup(name); ok {
+	if ep, ok := lookup(name); ok {
 		if ep.Answer == PageAnswer {
 			return nil, fmt.Errorf("api: %s is a page for browsers, not a call; make its address with PageURL", ep.ID)
 		}

@@ -820,3 +820,16 @@ func TestUploadThatReadsCannotBeRewound(t *testing.T) {
 		t.Errorf("%d calls: %v", p.count("/cv/ocr/comm"), err)
 	}
 }
+
+func TestLookup(t *testing.T) {
+	for _, e := range catalogue.Load().Endpoints() {
+		got, ok := api.Lookup(e.ID)
+		if !ok || got.Method != e.Method || got.Path != e.Path || got.Reads != e.Reads() || (got.Auth == api.AccountToken) != (e.Auth == catalogue.AuthAccount) {
+			t.Errorf("%s: %+v", e.ID, got)
+		}
+	}
+	e, ok := api.Lookup("POST /cgi-bin/menu/create")
+	if !ok || e.ID != "menu_create" {
+		t.Errorf("by path: %+v", e)
+	}
+}

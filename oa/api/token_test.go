@@ -27,6 +27,15 @@ const (
 
 // TestMain is also the other process of the tests with several processes.
 func TestMain(m *testing.M) {
+	if dir := os.Getenv("API_TEST_LEASE"); dir != "" {
+		store, err := api.NewFileStore(dir)
+		if err == nil {
+			_, ok, err := store.Lease(context.Background(), "k", time.Minute)
+			fmt.Println(ok, err)
+			select {} // until it is killed
+		}
+		os.Exit(1)
+	}
 	if dir := os.Getenv("API_TEST_STORE"); dir != "" {
 		if err := hundredCalls(os.Getenv("API_TEST_PLATFORM"), dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -444,6 +453,38 @@ func TestMemoryLeaseEnds(t *testing.T) {
 			t.Error("two holders")
 		}
 	})
+}
+
+// A process that is killed while it holds the lease does not keep it.
+func TestFileLeaseEndsWithProcess(t *testing.T) {
+	dir := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), "API_TEST_LEASE="+dir)
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var got string
+	if _, err := fmt.Fscan(stdout, &got); err != nil || got != "true" {
+		t.Fatalf("process said %q: %v", got, err)
+	}
+	store, err := api.NewFileStore(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok, err := store.Lease(t.Context(), "k", time.Minute); ok || err != nil {
+		t.Fatalf("two holders: %v", err)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // killed
+	if _, ok, err := store.Lease(t.Context(), "k", time.Minute); !ok || err != nil {
+		t.Errorf("the lease outlived its process: %v", err)
+	}
 }
 
 func TestFileStoreIsPrivate(t *testing.T) {
