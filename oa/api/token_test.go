@@ -30,9 +30,10 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv("API_TEST_LEASE"); dir != "" {
 		store, err := api.NewFileStore(dir)
 		if err == nil {
-			_, ok, err := store.Lease(context.Background(), "k", time.Minute)
+			release, ok, err := store.Lease(context.Background(), "k", time.Minute)
 			fmt.Println(ok, err)
-			select {} // until it is killed
+			time.Sleep(time.Minute) // it is killed meanwhile
+			release()
 		}
 		os.Exit(1)
 	}
@@ -216,45 +217,41 @@ func TestStaleTokenDoesNotInvalidateNewer(t *testing.T) {
 }
 
 func TestOldTokenIsServedWhileRenewing(t *testing.T) {
-	p := newPlatform(t)
-	renewing, release := make(chan struct{}), make(chan struct{})
-	first := true
-	p.on(stablePath, func(w http.ResponseWriter, r *http.Request) {
-		if !first {
-			close(renewing)
-			<-release
-		}
-		first = false
-		p.sample(w, r)
-	})
-	var ahead atomic.Int64
-	c := p.client(api.WithClock(func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }))
-	old, err := c.Tokens().Token(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	ahead.Store(int64(2*time.Hour - 2*time.Minute))
-	for range 10 { // the first begins the renewal, none waits for it
-		got, err := c.Tokens().Token(t.Context())
-		if err != nil || got.Value != old.Value {
-			t.Fatalf("not the old token: %v %v", got, err)
-		}
-	}
-	<-renewing
-	close(release)
-	for { // the renewal goes on by itself
-		got, err := c.Tokens().Token(t.Context())
+	synctest.Test(t, func(t *testing.T) {
+		p := offlinePlatform(t)
+		release := make(chan struct{})
+		p.on(stablePath, func(w http.ResponseWriter, r *http.Request) {
+			if p.count(stablePath) > 1 {
+				<-release
+			}
+			p.sample(w, r)
+		})
+		c, err := api.NewClient(api.Account{AppID: appID, Secret: secret}, api.WithHTTPClient(&http.Client{Transport: p}))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got.Value != old.Value {
-			break
+		old, err := c.Tokens().Token(t.Context())
+		if err != nil {
+			t.Fatal(err)
 		}
-		time.Sleep(time.Millisecond)
-	}
-	if n := p.count(stablePath); n != 2 {
-		t.Errorf("%d token calls, want 2", n)
-	}
+		time.Sleep(2*time.Hour - 2*time.Minute)
+		for range 10 { // the first begins the renewal, none waits for it
+			got, err := c.Tokens().Token(t.Context())
+			if err != nil || got != old {
+				t.Fatalf("not the old token: %v %v", got, err)
+			}
+			synctest.Wait()
+		}
+		close(release)
+		synctest.Wait()
+		got, err := c.Tokens().Token(t.Context())
+		if err != nil || got == old {
+			t.Errorf("still the old token: %v", err)
+		}
+		if n := p.count(stablePath); n != 2 {
+			t.Errorf("%d token calls, want 2", n)
+		}
+	})
 }
 
 // The stable endpoint may hand back the token it refused. A renewal by force
