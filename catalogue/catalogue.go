@@ -176,7 +176,8 @@ type Field struct {
 	// map<string,T>. An int fits 32 bits; an id or a time is an int64.
 	Type string `json:"type"`
 	// Shape names an object that occurs in several places. Objects of one
-	// shape become one Go type and one schema.
+	// shape become one Go type and one schema. One without Fields has those
+	// of its shape; see [Catalogue.Members].
 	Shape      string   `json:"shape,omitempty"`
 	Required   bool     `json:"required,omitempty"` // in requests
 	Optional   bool     `json:"optional,omitempty"` // in responses

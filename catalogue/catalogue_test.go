@@ -149,6 +149,10 @@ func TestShapes(t *testing.T) {
 			required = append(required, f.Name)
 		}
 	}
+	wrapped := &catalogue.Field{Name: "button", Type: "array<object>", Shape: "MenuButton"}
+	if got := catalogue.Load().Members(wrapped); len(got) != 9 {
+		t.Errorf("%d members of an object that only names its shape", len(got))
+	}
 	if diff := cmp.Diff([]string{"name"}, required); diff != "" || len(s.Fields) != 9 {
 		t.Errorf("%d fields, required %v", len(s.Fields), required)
 	}

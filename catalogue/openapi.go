@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -125,7 +126,7 @@ func (o *openAPI) operation(variants []*Endpoint) object {
 		codes := object{}
 		for _, n := range e.Errcodes {
 			code, _ := o.c.Code(n)
-			codes[fmt.Sprint(n)] = code.MeaningZH
+			codes[strconv.Itoa(n)] = code.MeaningZH
 		}
 		op["x-wenzi-errcodes"] = codes
 	}

@@ -53,6 +53,18 @@ func (c *Catalogue) Shapes() map[string]*Shape {
 	return shapes
 }
 
+// Members are the fields of an object: its own, or those of its shape when it
+// is described elsewhere.
+func (c *Catalogue) Members(f *Field) []Field {
+	if len(f.Fields) > 0 || f.Shape == "" {
+		return f.Fields
+	}
+	if s := c.Shapes()[f.Shape]; s != nil {
+		return s.Fields
+	}
+	return nil
+}
+
 func (s *Shape) merge(e *Endpoint, fields []Field, request bool) {
 	if !slices.Contains(s.Uses, e) {
 		s.Uses = append(s.Uses, e)

@@ -90,10 +90,8 @@ func (v *validator) endpoint(a *Area, e *Endpoint) {
 	v.want(w, !e.Typed() || GroupOf(a, e) != "", "no group of area %s is a prefix of the id", a.Name)
 
 	route := e.Method + " " + e.Host + e.Path
-	for _, f := range e.Request.Query {
-		if f.Name == "action" {
-			route += "?action=" + f.Note
-		}
+	if i := slices.IndexFunc(e.Request.Query, func(f Field) bool { return f.Name == "action" }); i >= 0 {
+		route += "?action=" + e.Request.Query[i].Note
 	}
 	v.want(w, v.routes[route] == "", "has the same path as %s", v.routes[route])
 	v.routes[route] = e.ID

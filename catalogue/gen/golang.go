@@ -361,7 +361,7 @@ func caller(a catalogue.Account) string {
 func comment(b *strings.Builder, bullet, text string) {
 	line := "// " + bullet
 	empty := true
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		if !empty && columns(line)+1+columns(word) > 100 {
 			b.WriteString(line + "\n")
 			line, empty = "// "+strings.Repeat(" ", len(bullet)), true

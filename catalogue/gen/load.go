@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -72,7 +73,7 @@ func readYAML(path string, v any) error {
 func parseSamples(endpoint any) error {
 	e, ok := endpoint.(map[string]any)
 	if !ok {
-		return fmt.Errorf("an endpoint is not a mapping")
+		return errors.New("an endpoint is not a mapping")
 	}
 	for _, key := range []string{"sample_request", "sample_response"} {
 		text, ok := e[key].(string)

@@ -48,7 +48,7 @@ func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 // split cuts a wire name at underscores and before capitals.
 func split(wire string) []string {
 	var parts []string
-	for _, part := range strings.Split(wire, "_") {
+	for part := range strings.SplitSeq(wire, "_") {
 		runes := []rune(part)
 		start := 0
 		for i := 1; i < len(runes); i++ {

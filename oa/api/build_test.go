@@ -201,7 +201,7 @@ func TestCheckValues(t *testing.T) {
 			t.Error("a key without a value")
 		}
 	}()
-	api.Values("thing1")
+	api.Values(strings.Fields("thing1")...)
 }
 
 func TestSplitText(t *testing.T) {

@@ -87,7 +87,7 @@ func (c *Client) Do(ctx context.Context, r Request) (Response, error) {
 
 // PageURL makes the address of a page for browsers from an endpoint's id.
 func (c *Client) PageURL(endpoint string, query url.Values) (string, error) {
-	ep, ok := Lookup(endpoint)
+	ep, ok := lookup(endpoint)
 	if !ok || ep.Answer != PageAnswer {
 		return "", fmt.Errorf("api: %q is not a page for browsers", endpoint)
 	}
@@ -95,7 +95,7 @@ func (c *Client) PageURL(endpoint string, query url.Values) (string, error) {
 }
 
 func resolve(name string) (*Endpoint, error) {
-	if ep, ok := Lookup(name); ok {
+	if ep, ok := lookup(name); ok {
 		if ep.Answer == PageAnswer {
 			return nil, fmt.Errorf("api: %s is a page for browsers, not a call; make its address with PageURL", ep.ID)
 		}
@@ -218,9 +218,9 @@ func (c *Client) exchange(ctx context.Context, ep *Endpoint, in input) (answer, 
 		}
 		a, err := c.attempt(ctx, ep, in, body, token, number)
 		last, failed = a, err
-		var e *Error
+		e, ok := errors.AsType[*Error](err)
 		switch {
-		case err == nil || !errors.As(err, &e):
+		case !ok:
 			return a, err
 		case e.tokenRefused() && source != nil && !renewed:
 			renewed = true
@@ -266,8 +266,7 @@ func (c *Client) attempt(ctx context.Context, ep *Endpoint, in input, body io.Re
 	begin := c.now()
 	a, status, err := c.send(ctx, ep, in, body, token)
 	result := Result{HTTPStatus: status, Err: err, Duration: c.now().Sub(begin)}
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		result.Code, result.RID = e.Code, e.RID
 	}
 	if finish != nil {
@@ -286,9 +285,9 @@ func (c *Client) send(ctx context.Context, ep *Endpoint, in input, body io.ReadC
 	query := in.query
 	switch ep.Auth {
 	case AccountToken:
-		query = append(params{{"access_token", token.Value}}, query...)
+		query = append(params{{"access_token", string(token.Value)}}, query...)
 	case ComponentToken:
-		query = append(params{{"component_access_token", token.Value}}, query...)
+		query = append(params{{"component_access_token", string(token.Value)}}, query...)
 	}
 	address := c.base(ep) + ep.Path
 	if len(query) > 0 {
@@ -330,13 +329,13 @@ func (c *Client) send(ctx context.Context, ep *Endpoint, in input, body io.ReadC
 		}
 	}
 	secrets := func() []string {
-		return append(secretsOf(in, in.body.json), token.Value, string(c.account.Secret))
+		return append(secretsOf(in, in.body.json), string(token.Value), string(c.account.Secret))
 	}
 	failed := func(cause error) error {
 		e := unanswered(ep, status, scrubError(cause, secrets()))
 		e.unknown = e.unknown && sent.Load()
 		if callerCtx.Err() != nil {
-			e.category = nil // the caller gave up, nobody is to blame
+			e.category = catOk // the caller gave up, nobody is to blame
 		}
 		return e
 	}
@@ -356,9 +355,9 @@ func (c *Client) send(ctx context.Context, ep *Endpoint, in input, body io.ReadC
 		e.unknown = e.unknown && status >= 500
 		switch {
 		case status == http.StatusNotFound && ep.Answer == FileAnswer:
-			e.category, e.cause = ErrNotFound, errors.New("there is no such file")
+			e.category, e.cause = catNotFound, errors.New("there is no such file")
 		case status < 500:
-			e.category = ErrBadRequest
+			e.category = catBadRequest
 		}
 		return a, status, e
 	}
@@ -367,7 +366,7 @@ func (c *Client) send(ctx context.Context, ep *Endpoint, in input, body io.ReadC
 	if ep.Answer != JSONAnswer {
 		first := make([]byte, 512)
 		n, err := io.ReadFull(resp.Body, first)
-		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 			return a, status, failed(err)
 		}
 		stream = io.MultiReader(bytes.NewReader(first[:n]), resp.Body)

@@ -220,7 +220,7 @@ func TestErrors(t *testing.T) {
 				t.Errorf("%d calls", p.count(sendPath))
 			}
 			for _, category := range []error{api.ErrToken, api.ErrQuota, api.ErrRate, api.ErrWindowClosed, api.ErrUnknownOutcome} {
-				if category != test.want && errors.Is(err, category) {
+				if !errors.Is(test.want, category) && errors.Is(err, category) {
 					t.Errorf("also %v", category)
 				}
 			}
@@ -585,6 +585,29 @@ func TestDownloads(t *testing.T) {
 	}
 }
 
+func TestDownloadIsBounded(t *testing.T) {
+	const most = 64 << 20
+	for size, fits := range map[int64]bool{most: true, most + 1: false} {
+		c, err := api.NewClient(api.Account{AppID: appID}, api.WithTokenSource(api.StaticToken("TOKEN_0001")),
+			api.WithHTTPClient(&http.Client{Transport: pipeTransport(func(r *http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: 200, ContentLength: -1, Header: http.Header{"Content-Type": {"video/mp4"}},
+					Body: io.NopCloser(io.LimitReader(zeros{}, size)), Request: r}, nil
+			})}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		file, err := c.Media.GetHDVoice(t.Context(), api.MediaGetHDVoiceRequest{MediaID: "M"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := io.Copy(io.Discard, file)
+		if (err == nil) != fits || n != most {
+			t.Errorf("%d bytes: read %d, %v", size, n, err)
+		}
+		file.Close()
+	}
+}
+
 func TestBadQRTicket(t *testing.T) {
 	p := newPlatform(t)
 	p.on("/cgi-bin/showqrcode", status(404))
@@ -641,6 +664,7 @@ func everythingPrinted(t *testing.T, h http.HandlerFunc) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	slog.New(slog.NewJSONHandler(locked, nil)).Info("values", "account", account, "secret", account.Secret, "token", token, "static", api.StaticToken(secret))
 	fmt.Fprintf(locked, "%v %+v %#v %s %v %+v %#v\n", token, token, token, token, account, account, account)
 	if b, err := json.Marshal(account); err != nil {
 		t.Error(err)
@@ -794,5 +818,18 @@ func TestUploadThatReadsCannotBeRewound(t *testing.T) {
 		Image: api.Upload{Name: "a.jpg", Size: 5, Body: io.LimitReader(zeros{}, 5)}})
 	if !errors.Is(err, api.ErrUnreachable) || errors.Is(err, api.ErrToken) || p.count("/cv/ocr/comm") != 1 {
 		t.Errorf("%d calls: %v", p.count("/cv/ocr/comm"), err)
+	}
+}
+
+func TestLookup(t *testing.T) {
+	for _, e := range catalogue.Load().Endpoints() {
+		got, ok := api.Lookup(e.ID)
+		if !ok || got.Method != e.Method || got.Path != e.Path || got.Reads != e.Reads() || (got.Auth == api.AccountToken) != (e.Auth == catalogue.AuthAccount) {
+			t.Errorf("%s: %+v", e.ID, got)
+		}
+	}
+	e, ok := api.Lookup("POST /cgi-bin/menu/create")
+	if !ok || e.ID != "menu_create" {
+		t.Errorf("by path: %+v", e)
 	}
 }

@@ -24,8 +24,7 @@ func Decode(data []byte, v any) error {
 	if target.Kind() != reflect.Pointer || target.IsNil() {
 		return err
 	}
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
+	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
 		data = escapeControls(data)
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))

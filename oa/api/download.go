@@ -43,7 +43,7 @@ func (d *Download) Read(p []byte) (int, error) {
 	}
 	n, err := d.body.Read(p[:min(int64(len(p)), d.left)])
 	d.left -= int64(n)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = fmt.Errorf("api: download: %w", err)
 	}
 	return n, err

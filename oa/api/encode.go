@@ -101,7 +101,7 @@ func splitStruct(v reflect.Value, form map[string]string) (query params, file Up
 			}
 		}
 		if _, ok := tag.Lookup("file"); ok {
-			if file, ok = field.Interface().(Upload); !ok {
+			if file, ok = reflect.TypeAssert[Upload](field); !ok {
 				return query, file, fmt.Errorf("api: field %s with tag file must be an Upload", v.Type().Field(i).Name)
 			}
 		}

@@ -76,7 +76,15 @@ var indexEndpoints = sync.OnceValue(func() endpointIndex {
 
 // Lookup finds an endpoint by its id ("menu_create") or by its method and path
 // ("POST /cgi-bin/menu/create").
-func Lookup(name string) (*Endpoint, bool) {
+func Lookup(name string) (Endpoint, bool) {
+	ep, ok := lookup(name)
+	if !ok {
+		return Endpoint{}, false
+	}
+	return *ep, true
+}
+
+func lookup(name string) (*Endpoint, bool) {
 	x := indexEndpoints()
 	if e, ok := x.byID[name]; ok {
 		return e, true

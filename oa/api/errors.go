@@ -48,7 +48,7 @@ type Error struct {
 	IP         string // the address of ours that the platform refused (40164, 61004)
 	HTTPStatus int    // 0 when there was no answer
 
-	category error
+	category category
 	unknown  bool  // the call may have been carried out
 	cause    error // of a failed transport, without any address
 }
@@ -75,18 +75,18 @@ func newError(ep *Endpoint, status, code int, msg string) *Error {
 
 // unanswered makes the error of a call without a proper answer.
 func unanswered(ep *Endpoint, status int, cause error) *Error {
-	return &Error{Endpoint: cmp.Or(ep.ID, ep.Path), HTTPStatus: status, cause: cause, category: ErrUnreachable, unknown: !ep.Reads}
+	return &Error{Endpoint: cmp.Or(ep.ID, ep.Path), HTTPStatus: status, cause: cause, category: catUnreachable, unknown: !ep.Reads}
 }
 
-func categoryOf(ep *Endpoint, code int) error {
+func categoryOf(ep *Endpoint, code int) category {
 	switch {
 	case code == 40001 && ep.Auth == NoToken:
-		return ErrConfig // where no token is sent, 40001 speaks of the AppSecret
+		return catConfig // where no token is sent, 40001 speaks of the AppSecret
 	case slices.Contains(tokenCodes, code) && ep.Auth == UserToken:
-		return ErrReauthorize // the token of a visitor, not the account's
+		return catReauthorize // the token of a visitor, not the account's
 	}
 	info, _ := lookupCode(code)
-	return categoryErrors[info.category]
+	return info.category
 }
 
 // Error says what failed, in the platform's words and in Chinese, and what to
@@ -133,9 +133,9 @@ func (e *Error) Advice() string {
 		return "不知道这次调用有没有生效，先查证再决定是否重发"
 	case code == 0:
 		return ""
-	case code == 40001 && e.category == ErrConfig:
+	case code == 40001 && e.category == catConfig:
 		code = 40125
-	case e.category == ErrReauthorize && e.tokenRefused():
+	case e.category == catReauthorize && e.tokenRefused():
 		code = 42002
 	}
 	_, advice, _ := CodeMeaning(code)
@@ -144,7 +144,7 @@ func (e *Error) Advice() string {
 
 // Is reports whether the error belongs to a category.
 func (e *Error) Is(target error) bool {
-	return target == e.category && target != nil || target == ErrUnknownOutcome && e.unknown
+	return target != nil && target == categoryErrors[e.category] || target == ErrUnknownOutcome && e.unknown
 }
 
 // Unwrap returns the cause of a failed transport.
@@ -158,7 +158,7 @@ type codeInfo struct {
 	advice   string
 }
 
-// category is a category of errors as the dictionary writes it.
+// category is one of the categories above, as the dictionary writes it.
 type category uint8
 
 const (
@@ -181,6 +181,7 @@ const (
 	catPartial
 	catNotReady
 	catRetired
+	catUnreachable // not in the dictionary
 )
 
 var categoryErrors = [...]error{
@@ -203,6 +204,7 @@ var categoryErrors = [...]error{
 	catPartial:      ErrPartial,
 	catNotReady:     ErrNotReady,
 	catRetired:      ErrRetired,
+	catUnreachable:  ErrUnreachable,
 }
 
 func lookupCode(code int) (codeInfo, bool) {
@@ -227,5 +229,5 @@ func (e *Error) tokenRefused() bool { return slices.Contains(tokenCodes, e.Code)
 
 // repeatable reports whether a call that reads is worth repeating at once.
 func (e *Error) repeatable() bool {
-	return e.category == ErrBusy || e.category == ErrUnreachable
+	return e.category == catBusy || e.category == catUnreachable
 }

@@ -79,8 +79,7 @@ func ExampleError() {
 	case errors.Is(err, api.ErrUnknownOutcome):
 		fmt.Println("perhaps sent")
 	}
-	var e *api.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*api.Error](err); ok {
 		fmt.Println(e.Code, e.Advice())
 	}
 	// Output:

@@ -49,10 +49,8 @@ func (s *FileStore) Get(_ context.Context, key string) ([]byte, bool, error) {
 		return nil, false, fmt.Errorf("api: token store: %w", err)
 	}
 	var v fileValue
-	if json.Unmarshal(b, &v) != nil || v.Key != key || !v.Expires.IsZero() && !time.Now().Before(v.Expires) {
-		return nil, false, nil
-	}
-	return v.Value, true, nil
+	good := json.Unmarshal(b, &v) == nil && v.Key == key && (v.Expires.IsZero() || time.Now().Before(v.Expires))
+	return v.Value, good, nil
 }
 
 // Set implements [Store]. It writes a new file and moves it over the old one.
@@ -75,7 +73,7 @@ func (s *FileStore) Set(_ context.Context, key string, value []byte, ttl time.Du
 		err = os.Rename(f.Name(), s.path(key, ".json"))
 	}
 	if err != nil {
-		os.Remove(f.Name())
+		_ = os.Remove(f.Name()) // of no use to anybody
 		return fmt.Errorf("api: token store: %w", err)
 	}
 	return nil

@@ -122,7 +122,7 @@ func TokenHub(source TokenSource, key Secret) http.Handler {
 			return
 		}
 		token, err := source.Token(r.Context())
-		if err == nil && ask.Refused != "" && ask.Refused == fingerprint(token.Value) {
+		if err == nil && ask.Refused != "" && ask.Refused == fingerprint(string(token.Value)) {
 			if err = source.Invalidate(r.Context(), token); err == nil {
 				token, err = source.Token(r.Context())
 			}
@@ -137,6 +137,6 @@ func TokenHub(source TokenSource, key Secret) http.Handler {
 		}
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
-		_ = json.NewEncoder(w).Encode(hubAnswer{AccessToken: token.Value, ExpiresIn: seconds})
+		_ = json.NewEncoder(w).Encode(hubAnswer{AccessToken: string(token.Value), ExpiresIn: seconds})
 	})
 }

@@ -24,9 +24,10 @@ func (s UserService) From(ctx context.Context, openID string) iter.Seq2[string, 
 	})
 }
 
-// Infos yields the profiles of followers, 100 a call, in the order of their
-// OpenIDs. It takes OpenIDs as it needs them, so s.Infos(ctx, s.All(ctx)) is
-// all followers in little memory. An error of openIDs is passed on.
+// Infos yields the profiles of followers, 100 a call. The platform promises no
+// order and may leave some out: match by OpenID. It takes OpenIDs as it needs
+// them, so s.Infos(ctx, s.All(ctx)) is all followers in little memory. An error
+// of openIDs is passed on.
 func (s UserService) Infos(ctx context.Context, openIDs iter.Seq2[string, error]) iter.Seq2[UserInfo, error] {
 	return func(yield func(UserInfo, error) bool) {
 		send := func(batch []UserQuery) bool {

@@ -38,7 +38,7 @@ func (c *Client) JSConfig(ctx context.Context, pageURL string, hosts ...string) 
 		return JSConfig{}, err
 	}
 	config := JSConfig{AppID: c.account.AppID, Timestamp: c.now().Unix(), NonceStr: rand.Text()}
-	config.Signature = SignPage(ticket.Value, config.NonceStr, config.Timestamp, pageURL)
+	config.Signature = SignPage(string(ticket.Value), config.NonceStr, config.Timestamp, pageURL)
 	return config, nil
 }
 

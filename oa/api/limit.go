@@ -58,7 +58,7 @@ func (l *limiter) wait(ctx context.Context, ep *Endpoint, now func() time.Time) 
 		case <-t.C:
 		case <-ctx.Done():
 			t.Stop()
-			return &Error{Endpoint: ep.ID, category: ErrRate, cause: fmt.Errorf("limit of calls a minute reached, not sent: %w", ctx.Err())}
+			return &Error{Endpoint: ep.ID, category: catRate, cause: fmt.Errorf("limit of calls a minute reached, not sent: %w", ctx.Err())}
 		}
 	}
 }
@@ -81,7 +81,7 @@ func (l *limiter) take(id string, now time.Time) (time.Duration, error) {
 		u.minute, u.inMinute = now, 0
 	}
 	if limit.PerDay > 0 && u.inDay >= limit.PerDay {
-		return 0, &Error{Endpoint: id, category: ErrQuota, cause: fmt.Errorf("own limit of %d calls a day reached, not sent", limit.PerDay)}
+		return 0, &Error{Endpoint: id, category: catQuota, cause: fmt.Errorf("own limit of %d calls a day reached, not sent", limit.PerDay)}
 	}
 	if limit.PerMinute > 0 && u.inMinute >= limit.PerMinute {
 		return u.minute.Add(time.Minute).Sub(now), nil

@@ -16,11 +16,11 @@ func lockFile(path string) (release func(), ok bool, err error) {
 	}
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if err != nil {
-		f.Close()
+		_ = f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) || errors.Is(err, syscall.EINTR) {
 			return nil, false, nil
 		}
 		return nil, false, err
 	}
-	return func() { f.Close() }, true, nil
+	return func() { _ = f.Close() }, true, nil
 }

@@ -218,7 +218,8 @@ type MenuTryMatchRequest struct {
 
 // MenuTryMatchResponse is the answer of [MenuService.TryMatch].
 type MenuTryMatchResponse struct {
-	Button []MenuButton `json:"button"` // first level buttons
+	Button []MenuButton `json:"button,omitempty"` // first level buttons, when they are not in menu
+	Menu   DefaultMenu  `json:"menu,omitzero"`    // some answers wrap the buttons
 }
 
 // ConditionalMenu is part of menu_get.
@@ -228,7 +229,7 @@ type ConditionalMenu struct {
 	MenuID    int64        `json:"menuid"`    // menu id
 }
 
-// DefaultMenu is part of menu_get.
+// DefaultMenu is part of menu_get, menu_try_match.
 type DefaultMenu struct {
 	Button []MenuButton `json:"button"`           // first level buttons
 	MenuID int64        `json:"menuid,omitempty"` // present once conditional menus exist

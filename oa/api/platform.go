@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -31,7 +32,7 @@ var ErrNoTicket = fmt.Errorf("api: no component_verify_ticket yet; it comes ever
 func NewPlatform(component Account, options ...Option) (*Platform, error) {
 	p := &Platform{options: options}
 	// The platform has no access_token of its own; what wants one fails.
-	c, err := NewClient(component, append(options[:len(options):len(options)], WithTokenSource(noToken{}))...)
+	c, err := NewClient(component, append(slices.Clip(options), WithTokenSource(noToken{}))...)
 	if err != nil {
 		return nil, err
 	}
@@ -100,11 +101,7 @@ func (p *Platform) Authorize(ctx context.Context, authCode string) (appID string
 	if err := p.SetRefreshToken(ctx, info.AuthorizerAppID, Secret(info.AuthorizerRefreshToken)); err != nil {
 		return "", err
 	}
-	r, err := tokenRecord(info.AuthorizerAccessToken, asked, info.ExpiresIn, nil)
-	if err != nil {
-		return info.AuthorizerAppID, nil // the account's first call will ask for one
-	}
-	b, err := json.Marshal(r)
+	b, err := json.Marshal(newRecord(info.AuthorizerAccessToken, asked, info.ExpiresIn))
 	if err != nil {
 		return "", err
 	}
@@ -163,6 +160,6 @@ func (p *Platform) fetchAuthorizer(ctx context.Context, appID string) (record, e
 // Account makes a client of an account that gave its authorisation. Keep it,
 // like any client.
 func (p *Platform) Account(appID string) (*Client, error) {
-	return NewClient(Account{AppID: appID}, append(p.options[:len(p.options):len(p.options)],
+	return NewClient(Account{AppID: appID}, append(slices.Clip(p.options),
 		WithStore(p.store), WithTokenSource(p.Authorizer(appID)), WithComponentToken(p.token))...)
 }

@@ -12,7 +12,7 @@ import (
 
 // Token is a credential of the platform with its end.
 type Token struct {
-	Value   string
+	Value   Secret
 	Expires time.Time
 }
 
@@ -35,7 +35,7 @@ type TokenSource interface {
 type StaticToken Secret
 
 // Token returns the token.
-func (t StaticToken) Token(context.Context) (Token, error) { return Token{Value: string(t)}, nil }
+func (t StaticToken) Token(context.Context) (Token, error) { return Token{Value: Secret(t)}, nil }
 
 // Invalidate fails: there is no other token.
 func (t StaticToken) Invalidate(context.Context, Token) error {
@@ -44,6 +44,9 @@ func (t StaticToken) Invalidate(context.Context, Token) error {
 
 func (StaticToken) String() string   { return "***" }
 func (StaticToken) GoString() string { return "***" }
+
+// MarshalText hides the token in JSON.
+func (StaticToken) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
 const (
 	// A token is renewed this long before its end, or when a quarter of its
@@ -71,6 +74,7 @@ type record struct {
 	Forced  []time.Time `json:"forced,omitempty"` // renewals by force of the last day
 }
 
+func (r record) token() Token             { return Token{Value: Secret(r.Value), Expires: r.Expires} }
 func (r record) alive(now time.Time) bool { return r.Value != "" && now.Before(r.Expires) }
 func (r record) fresh(now time.Time) bool { return r.Value != "" && now.Before(r.Renew) }
 
@@ -116,7 +120,7 @@ func (c *cached) Token(ctx context.Context) (Token, error) {
 	c.mu.Lock()
 	now := c.now()
 	if c.current.alive(now) {
-		token := Token{Value: c.current.Value, Expires: c.current.Expires}
+		token := c.current.token()
 		if !c.current.fresh(now) && !c.justFailed(now) {
 			c.renewLocked(ctx)
 		}
@@ -131,7 +135,7 @@ func (c *cached) Token(ctx context.Context) (Token, error) {
 	c.mu.Unlock()
 	select {
 	case <-r.done:
-		return Token{Value: r.record.Value, Expires: r.record.Expires}, r.err
+		return r.record.token(), r.err
 	case <-ctx.Done():
 		return Token{}, fmt.Errorf("api: waiting for %s: %w", c.name, ctx.Err())
 	}
@@ -141,8 +145,8 @@ func (c *cached) Token(ctx context.Context) (Token, error) {
 func (c *cached) Invalidate(_ context.Context, refused Token) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.current.Value == refused.Value {
-		c.current, c.refused = record{}, refused.Value
+	if c.current.Value == string(refused.Value) {
+		c.current, c.refused = record{}, string(refused.Value)
 		c.failed = nil
 	}
 	return nil
@@ -295,7 +299,7 @@ func (c *Client) fetchStable(ctx context.Context, before record, refused string)
 	if r, err = ask(true); err != nil {
 		return record{}, err
 	}
-	r.Forced = append(forced, now)
+	r.Forced = slices.Concat(forced, []time.Time{now})
 	return r, nil
 }
 

@@ -27,6 +27,16 @@ const (
 
 // TestMain is also the other process of the tests with several processes.
 func TestMain(m *testing.M) {
+	if dir := os.Getenv("API_TEST_LEASE"); dir != "" {
+		store, err := api.NewFileStore(dir)
+		if err == nil {
+			release, ok, err := store.Lease(context.Background(), "k", time.Minute)
+			fmt.Println(ok, err)
+			time.Sleep(time.Minute) // it is killed meanwhile
+			release()
+		}
+		os.Exit(1)
+	}
 	if dir := os.Getenv("API_TEST_STORE"); dir != "" {
 		if err := hundredCalls(os.Getenv("API_TEST_PLATFORM"), dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -207,45 +217,41 @@ func TestStaleTokenDoesNotInvalidateNewer(t *testing.T) {
 }
 
 func TestOldTokenIsServedWhileRenewing(t *testing.T) {
-	p := newPlatform(t)
-	renewing, release := make(chan struct{}), make(chan struct{})
-	first := true
-	p.on(stablePath, func(w http.ResponseWriter, r *http.Request) {
-		if !first {
-			close(renewing)
-			<-release
-		}
-		first = false
-		p.sample(w, r)
-	})
-	var ahead atomic.Int64
-	c := p.client(api.WithClock(func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }))
-	old, err := c.Tokens().Token(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	ahead.Store(int64(2*time.Hour - 2*time.Minute))
-	for range 10 { // the first begins the renewal, none waits for it
-		got, err := c.Tokens().Token(t.Context())
-		if err != nil || got.Value != old.Value {
-			t.Fatalf("not the old token: %v %v", got, err)
-		}
-	}
-	<-renewing
-	close(release)
-	for { // the renewal goes on by itself
-		got, err := c.Tokens().Token(t.Context())
+	synctest.Test(t, func(t *testing.T) {
+		p := offlinePlatform(t)
+		release := make(chan struct{})
+		p.on(stablePath, func(w http.ResponseWriter, r *http.Request) {
+			if p.count(stablePath) > 1 {
+				<-release
+			}
+			p.sample(w, r)
+		})
+		c, err := api.NewClient(api.Account{AppID: appID, Secret: secret}, api.WithHTTPClient(&http.Client{Transport: p}))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got.Value != old.Value {
-			break
+		old, err := c.Tokens().Token(t.Context())
+		if err != nil {
+			t.Fatal(err)
 		}
-		time.Sleep(time.Millisecond)
-	}
-	if n := p.count(stablePath); n != 2 {
-		t.Errorf("%d token calls, want 2", n)
-	}
+		time.Sleep(2*time.Hour - 2*time.Minute)
+		for range 10 { // the first begins the renewal, none waits for it
+			got, err := c.Tokens().Token(t.Context())
+			if err != nil || got != old {
+				t.Fatalf("not the old token: %v %v", got, err)
+			}
+			synctest.Wait()
+		}
+		close(release)
+		synctest.Wait()
+		got, err := c.Tokens().Token(t.Context())
+		if err != nil || got == old {
+			t.Errorf("still the old token: %v", err)
+		}
+		if n := p.count(stablePath); n != 2 {
+			t.Errorf("%d token calls, want 2", n)
+		}
+	})
 }
 
 // The stable endpoint may hand back the token it refused. A renewal by force
@@ -444,6 +450,38 @@ func TestMemoryLeaseEnds(t *testing.T) {
 			t.Error("two holders")
 		}
 	})
+}
+
+// A process that is killed while it holds the lease does not keep it.
+func TestFileLeaseEndsWithProcess(t *testing.T) {
+	dir := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), "API_TEST_LEASE="+dir)
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var got string
+	if _, err := fmt.Fscan(stdout, &got); err != nil || got != "true" {
+		t.Fatalf("process said %q: %v", got, err)
+	}
+	store, err := api.NewFileStore(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok, err := store.Lease(t.Context(), "k", time.Minute); ok || err != nil {
+		t.Fatalf("two holders: %v", err)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // killed
+	if _, ok, err := store.Lease(t.Context(), "k", time.Minute); !ok || err != nil {
+		t.Errorf("the lease outlived its process: %v", err)
+	}
 }
 
 func TestFileStoreIsPrivate(t *testing.T) {

@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -184,7 +185,7 @@ func (e *Endpoint) accept(kind string) Accept {
 
 func (a Accept) check(name string, size int64) error {
 	if size == 0 {
-		return fmt.Errorf("file is empty")
+		return errors.New("file is empty")
 	}
 	if a.MaxBytes > 0 && size > a.MaxBytes {
 		return fmt.Errorf("file has %d bytes, at most %d are allowed", size, a.MaxBytes)
@@ -197,7 +198,7 @@ func (a Accept) check(name string, size int64) error {
 }
 
 func badUpload(ep *Endpoint, err error) *Error {
-	return &Error{Endpoint: ep.ID, cause: err, category: ErrBadRequest}
+	return &Error{Endpoint: ep.ID, cause: err, category: catBadRequest}
 }
 
 // plainName makes a file name the platform can read: no quotes, no encoding,
