@@ -3,7 +3,7 @@ package oa_test
 import (
 	"context"
 	"fmt"
-	"log"
+	"log" //nolint:depguard // as a program of a reader would
 
 	"github.com/wenzihq/wenzi/oa"
 )
@@ -74,7 +74,7 @@ func ExampleUnknownEvent() {
 }
 
 func ExampleInfo() {
-	var i oa.Info = parse(`<xml><AppId>wx0000component00</AppId><InfoType>unauthorized</InfoType></xml>`).(oa.Info)
+	i := parse(`<xml><AppId>wx0000component00</AppId><InfoType>unauthorized</InfoType></xml>`).(oa.Info)
 	fmt.Println(i.InfoHead().AppID, i.InfoHead().InfoType)
 	// Output: wx0000component00 unauthorized
 }

@@ -4,8 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log"
+	"log" //nolint:depguard // as a program of a reader would
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -149,7 +148,7 @@ func ExampleKey() {
 
 func ExampleOption() {
 	srv, err := oa.NewServer(oa.Account{Token: "hello"}, oa.NewMux(),
-		oa.WithLogger(slog.New(slog.NewJSONHandler(io.Discard, nil))), oa.WithMaxBody(16<<10))
+		oa.WithLogger(slog.New(slog.DiscardHandler)), oa.WithMaxBody(16<<10))
 	fmt.Println(srv.Account().Token, err)
 	// Output: hello <nil>
 }

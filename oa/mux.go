@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -64,12 +65,12 @@ func NewMux() *Mux { return &Mux{routes: map[string]*route{}} }
 // Use appends middleware to the handlers that are registered after it. The
 // first of several is the outermost.
 func (m *Mux) Use(mw ...Middleware) {
-	m.middleware = append(m.middleware[:len(m.middleware):len(m.middleware)], mw...)
+	m.middleware = append(m.middleware, mw...)
 }
 
 func (m *Mux) wrap(h Handler) Handler {
-	for i := len(m.middleware) - 1; i >= 0; i-- {
-		h = m.middleware[i](h)
+	for _, mw := range slices.Backward(m.middleware) {
+		h = mw(h)
 	}
 	return h
 }

@@ -86,11 +86,11 @@ func TestRequestElementsAndDecode(t *testing.T) {
 		Skipped    string `xml:"-"`
 		hidden     string
 	}
-	var got own
+	got := own{Skipped: "as it was", hidden: "too"}
 	if err := r.Decode(&got); err != nil {
 		t.Fatal(err)
 	}
-	want := own{Header: Header{ToUserName: "gh", FromUserName: "o", MsgType: "text"}, Content: "hi", BusinessID: 7, L: list{true, 1.5}}
+	want := own{Header: Header{ToUserName: "gh", FromUserName: "o", MsgType: "text"}, Content: "hi", BusinessID: 7, L: list{true, 1.5}, Skipped: "as it was", hidden: "too"}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(own{})); diff != "" {
 		t.Error(diff)
 	}

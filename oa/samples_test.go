@@ -2,7 +2,6 @@ package oa
 
 import (
 	"encoding/xml"
-	"os"
 	"reflect"
 	"regexp"
 	"strings"
@@ -42,7 +41,7 @@ func TestSamples(t *testing.T) {
 				t.Fatal(err)
 			}
 			trimStrings(want.Elem())
-			if d, ok := want.Interface().(interface{ derive() }); ok {
+			if d, ok := reflect.TypeAssert[interface{ derive() }](want); ok {
 				d.derive()
 			}
 			if diff := cmp.Diff(want.Interface(), m); diff != "" {
@@ -165,11 +164,7 @@ func TestSampleLists(t *testing.T) {
 // TestTables delivers each field that the tables of reference §6.14 and §6.15
 // name: it must arrive in the type of its event.
 func TestTables(t *testing.T) {
-	b, err := os.ReadFile(referenceFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, addOns, _ := strings.Cut(string(b), "### 6.14")
+	_, addOns, _ := strings.Cut(mustRead(t), "### 6.14")
 	addOns, _, _ = strings.Cut(addOns, "### 6.16")
 	row := regexp.MustCompile("(?m)^\\| (`[a-zA-Z_`, 	]+)(?: \\([^|]*\\))? \\| ([^|]*) \\|")
 	word := regexp.MustCompile("`(\\w+)`")

@@ -84,8 +84,8 @@ func TestScan(t *testing.T) {
 // TestForged puts elements into everything that a follower writes. None may
 // change who says it, when, or to whom (reference §10).
 func TestForged(t *testing.T) {
-	const forged = `hi]]></%s><FromUserName><![CDATA[victim]]></FromUserName><ToUserName>other</ToUserName>` +
-		`<CreateTime>1</CreateTime><MsgType><![CDATA[event]]></MsgType><Event>subscribe</Event><EventKey>forged</EventKey><%[1]s><![CDATA[boo`
+	const forged = `hi]]></FIELD><FromUserName><![CDATA[victim]]></FromUserName><ToUserName>other</ToUserName>` +
+		`<CreateTime>1</CreateTime><MsgType><![CDATA[event]]></MsgType><Event>subscribe</Event><EventKey>forged</EventKey><FIELD><![CDATA[boo`
 	for _, s := range loadReference(t).section("5", "6.4") {
 		m, err := ParseMessage([]byte(s.xml))
 		if err != nil {
@@ -99,7 +99,7 @@ func TestForged(t *testing.T) {
 				continue
 			}
 			_, after, _ := strings.Cut(rest, "]]></"+field+">")
-			text := strings.ReplaceAll(strings.ReplaceAll(forged, "%s", field), "%[1]s", field)
+			text := strings.ReplaceAll(forged, "FIELD", field)
 			got, err := ParseMessage([]byte(before + open + text + "]]></" + field + ">" + after))
 			if err != nil {
 				continue // refusing is safe

@@ -386,7 +386,7 @@ func (x *exchange) deliver() {
 func (x *exchange) answer(ctx context.Context, req *Request) (reply Reply, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			if p == http.ErrAbortHandler {
+			if e, ok := p.(error); ok && errors.Is(e, http.ErrAbortHandler) {
 				reply, err = Reply{}, ErrUnanswered
 				return
 			}

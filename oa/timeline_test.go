@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -106,6 +107,15 @@ func (l *line) observed() []Exchange {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.exchanges
+}
+
+// outcomes counts what was observed.
+func (l *line) outcomes() map[Outcome]int {
+	count := map[Outcome]int{}
+	for _, x := range l.observed() {
+		count[x.Outcome]++
+	}
+	return count
 }
 
 const wechatWaits = 5 * time.Second
@@ -213,6 +223,44 @@ func TestContext(t *testing.T) {
 	})
 }
 
+// TestDeliveryContext: without a server around it that ends contexts too.
+func TestDeliveryContext(t *testing.T) {
+	type key struct{}
+	synctest.Test(t, func(t *testing.T) {
+		parent := context.WithValue(t.Context(), key{}, "v")
+		early, late := newDeliveryContext(parent, time.Now().Add(time.Second)), newDeliveryContext(parent, time.Now().Add(time.Second))
+		for range 2 { // before and after somebody waits
+			if early.Value(key{}) != "v" || early.Err() != nil || context.Cause(early) != nil {
+				t.Errorf("at first: %v, %v", early.Value(key{}), early.Err())
+			}
+		}
+		early.end()
+		if <-early.Done(); !errors.Is(early.Err(), context.Canceled) || !errors.Is(context.Cause(early), context.Canceled) {
+			t.Errorf("ended: %v, cause %v", early.Err(), context.Cause(early))
+		}
+		late.end()
+		if late.Err() == nil {
+			t.Error("nobody waited before the end, and it has not ended")
+		}
+		timed := newDeliveryContext(parent, time.Now().Add(time.Second))
+		goroutines := runtime.NumGoroutine()
+		child, cancel := context.WithCancel(timed)
+		defer cancel()
+		if n := runtime.NumGoroutine(); n > goroutines {
+			t.Error("a child costs a goroutine")
+		}
+		<-child.Done()
+		if !errors.Is(child.Err(), context.DeadlineExceeded) || !errors.Is(context.Cause(timed), context.DeadlineExceeded) {
+			t.Errorf("timed out: %v, cause %v", child.Err(), context.Cause(timed))
+		}
+		outer, cancel := context.WithTimeout(parent, time.Second)
+		defer cancel()
+		if d, ok := newDeliveryContext(outer, time.Now().Add(time.Hour)).Deadline(); !ok || time.Until(d) != time.Second {
+			t.Errorf("deadline in %s, the parent's is in 1s", time.Until(d))
+		}
+	})
+}
+
 func TestDeadlineOption(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLine(t, HandlerFunc(func(ctx context.Context, _ *Request) (Reply, error) {
@@ -297,10 +345,8 @@ func TestOnceLast(t *testing.T) {
 				t.Errorf("delivery %d: %q", i+1, o.raw)
 			}
 		}
-		for _, x := range l.observed()[:2] {
-			if x.Outcome != Unanswered {
-				t.Errorf("observed %+v", x)
-			}
+		if count := l.outcomes(); count[Unanswered] != 2 || count[Answered] != 1 {
+			t.Errorf("observed %v", count)
 		}
 	})
 }
@@ -322,6 +368,9 @@ func TestOncePanic(t *testing.T) {
 			if o := l.deliver(plainText("x"), wechatWaits); string(o.body) != "success" {
 				t.Errorf("delivery %d: %q", i+2, o.raw)
 			}
+		}
+		if count := l.outcomes(); count[Unanswered] != 1 || count[Failed] != 2 {
+			t.Errorf("observed %v", count)
 		}
 		if runs.Load() != 1 {
 			t.Errorf("the handler ran %d times", runs.Load())

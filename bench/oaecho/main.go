@@ -5,7 +5,7 @@ package main
 import (
 	"context"
 	"flag"
-	"log"
+	"log" //nolint:depguard // a main of forty lines
 	"net/http"
 	_ "net/http/pprof"
 
