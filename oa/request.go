@@ -144,7 +144,11 @@ func routeKey(m Message) string {
 // the bytes back into a reply, so that a repeat can be given the same ones.
 func (r *Request) Encode(reply Reply, now time.Time) []byte {
 	h := r.Message.Head()
-	return reply.appendXML(nil, h.FromUserName, h.ToUserName, now.Unix())
+	if reply.IsZero() {
+		return nil
+	}
+	b := make([]byte, 0, 256+len(h.FromUserName)+len(h.ToUserName)+len(reply.text))
+	return reply.appendXML(b, h.FromUserName, h.ToUserName, now.Unix())
 }
 
 // FoldText makes texts comparable that a follower would call the same: blanks

@@ -21,6 +21,9 @@ type GuestLimits struct {
 	Keep      time.Duration // how long a guest that stays away is kept
 }
 
+// tellTimeout is how long an answer waits for the store to know its guest.
+const tellTimeout = 3 * time.Second
+
 // guests are the accounts hosted without registration. A guest is the pair of
 // Token and ToUserName: two owners who choose the same Token never mix.
 type guests struct {
@@ -157,6 +160,8 @@ func (n *guest) identify(ctx context.Context, s *store.Store) (int64, error) {
 // tell notes in the store that the guest is there.
 func (n *guest) tell(ctx context.Context, s *store.Store) (int64, error) {
 	now := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, tellTimeout)
+	defer cancel()
 	id, _, err := s.Guest(ctx, n.key)
 	if err != nil {
 		return 0, fmt.Errorf("guest: %w", err)

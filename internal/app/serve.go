@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -48,6 +49,11 @@ type server struct {
 
 // Run serves until the context ends.
 func (c *serveCmd) Run(e *env) error {
+	if os.Getenv("GOGC") == "" {
+		// The live heap is a few megabytes: collecting at five times as much
+		// costs 20 MB and saves 4 % of the processor under load.
+		debug.SetGCPercent(400)
+	}
 	s := &server{settings: c.settings, log: c.logger(e.stderr)}
 	err := s.open(e.ctx)
 	if err == nil {

@@ -221,6 +221,9 @@ func echo(req *oa.Request, text string) (Answer, error) {
 
 // match finds the first rule for a text.
 func (r *Robot) match(text string) (Answer, bool, error) {
+	if len(r.rules) == 0 {
+		return Answer{}, false, nil
+	}
 	folded := oa.FoldText(text)
 	for i := range r.rules {
 		rule := &r.rules[i]

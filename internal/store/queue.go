@@ -13,8 +13,8 @@ const (
 
 	// How long a batch waits for company: until nobody came during one pause,
 	// at most so many pauses.
-	pause     = 250 * time.Microsecond
-	maxPauses = 10
+	pause     = time.Millisecond
+	maxPauses = 5
 
 	minPatience = 8
 	maxPatience = 256
@@ -29,6 +29,7 @@ type request struct {
 	stored *Turn // of a repeat
 	err    error
 	done   chan struct{} // gets one value when the writer is through
+	timer  *time.Timer   // of Record
 }
 
 // queue holds what waits for the writer.
@@ -106,11 +107,6 @@ func (q *queue) take() []*request {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	expect := q.expect + len(q.waiting)
-	if len(q.waiting) > q.expect/4 && !q.trying {
-		// Many have come while the disk was waited for. Two parties that take
-		// turns use that time; one big party would come and wait together.
-		expect = expect * 5 / 8
-	}
 	expect = min(expect, q.batchRows)
 	for len(q.waiting) == 0 {
 		if q.closed {

@@ -74,7 +74,11 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		log:      cmp.Or(c.Logger, slog.Default()),
 		finished: make(chan struct{}),
 	}
-	s.requests.New = func() any { return &request{done: make(chan struct{}, 1)} }
+	s.requests.New = func() any {
+		r := &request{done: make(chan struct{}, 1), timer: time.NewTimer(recordTimeout)}
+		r.timer.Stop()
+		return r
+	}
 	s.queue.init(cmp.Or(c.BatchRows, 256))
 	if err := migrate(ctx, e); err != nil {
 		s.closeDatabases()

@@ -12,6 +12,7 @@ const (
 	backlogTurns = 20_000
 	backlogBytes = 32 << 20
 	lookEvery    = time.Second
+	lookTimeout  = 3 * time.Second
 	flushAtOnce  = 256
 )
 
@@ -26,7 +27,7 @@ type backlog struct {
 // size is about what a held turn keeps in memory: the message twice, since the
 // record's strings are parts of the delivery.
 func (t *turn) size() int {
-	return 2*(len(t.record.Message)+len(t.key)) + len(t.record.Reply) + len(t.record.Note) + 500
+	return 2*(len(t.record.Message)+len(t.key.message)) + len(t.record.Reply) + len(t.record.Note) + 500
 }
 
 func (b *backlog) len() int {
@@ -112,7 +113,7 @@ func (e *Engine) flush(ctx context.Context) {
 // storeIsBack ends the time of answers from memory as soon as the store can be
 // written.
 func (e *Engine) storeIsBack(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	back := e.store.Check(ctx) == nil
 	e.away.Store(!back)

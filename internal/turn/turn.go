@@ -18,14 +18,9 @@ import (
 	"github.com/wenzihq/wenzi/oa"
 )
 
-const (
-	// recordTimeout is how long an answer waits for the store. What is left of
-	// the delivery's 4.5 s is enough to answer without it.
-	recordTimeout = 3 * time.Second
-	// repeatTimeout is how long after its arrival a repeat, whose answer is
-	// known, is noted before it is answered.
-	repeatTimeout = 4 * time.Second
-)
+// repeatTimeout is how long after its arrival a repeat, whose answer is known,
+// is noted before it is answered.
+const repeatTimeout = 4 * time.Second
 
 // Answer is what a robot says.
 type Answer struct {
@@ -59,18 +54,23 @@ type Engine struct {
 	away    atomic.Bool // the store could not be written when it was last tried
 
 	mu   sync.Mutex
-	open map[string]*turn // being worked on, or held in the backlog
+	open map[key]*turn // being worked on, or held in the backlog
+}
+
+// key tells a message from all others while the process lives.
+type key struct {
+	account string // Account.Key
+	message string // oa.Request.Key
 }
 
 // turn is a message on its way to the record.
 type turn struct {
-	key     string
+	key     key
 	account Account
 	done    chan struct{}
 
 	// The following are settled when done is closed.
 	record     store.Turn
-	identity   string // oa.Request.Key
 	createTime int64
 	sequence   uint64
 	held       bool // in the backlog
@@ -79,7 +79,7 @@ type turn struct {
 
 // New returns an engine that records in the store. Call [Engine.Run] too.
 func New(s *store.Store, log *slog.Logger) *Engine {
-	return &Engine{store: s, log: log, open: map[string]*turn{}}
+	return &Engine{store: s, log: log, open: map[key]*turn{}}
 }
 
 // Handler answers the deliveries of one account.
@@ -107,16 +107,15 @@ func (e *Engine) Handler(a Account) oa.Handler {
 
 // enter finds the turn of a delivery that came before, or opens one.
 func (e *Engine) enter(a Account, r *oa.Request) (t *turn, repeat bool) {
-	identity := r.Key()
-	key := a.Key + "\x00" + identity
+	k := key{a.Key, r.Key()}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if t, repeat = e.open[key]; repeat {
+	if t, repeat = e.open[k]; repeat {
 		return t, true
 	}
-	t = &turn{key: key, account: a, identity: identity, done: make(chan struct{}), err: oa.ErrUnanswered,
+	t = &turn{key: k, account: a, done: make(chan struct{}), err: oa.ErrUnanswered,
 		createTime: r.Message.Head().CreateTime, sequence: uint64(r.MsgID())}
-	e.open[key] = t
+	e.open[k] = t
 	return t, false
 }
 
@@ -230,9 +229,7 @@ func (e *Engine) settle(ctx context.Context, t *turn) error {
 // commit records the turn's first delivery. Whether WeChat is still waiting
 // makes no difference to it.
 func (e *Engine) commit(ctx context.Context, t *turn) (*store.Turn, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
-	defer cancel()
-	return e.record(ctx, t)
+	return e.record(context.WithoutCancel(ctx), t)
 }
 
 // record records one delivery and returns what is stored, which is an earlier
@@ -243,7 +240,7 @@ func (e *Engine) record(ctx context.Context, t *turn) (*store.Turn, error) {
 		return nil, err
 	}
 	record := t.record
-	record.ID = store.NewTurnID(id, t.createTime, t.sequence, t.identity)
+	record.ID = store.NewTurnID(id, t.createTime, t.sequence, t.key.message)
 	stored, _, err := e.store.Record(ctx, &record)
 	return stored, err
 }
