@@ -201,7 +201,7 @@ func (s *server) welcome(w io.Writer) {
 			"  消息加解密方式  明文模式 或 兼容模式\n")
 	}
 	b.WriteString("\n没有公网也能试（try it without WeChat）：  go run ./cmd/wenzi say 你好\n\n")
-	io.WriteString(w, b.String())
+	_, _ = io.WriteString(w, b.String()) // it answers also where nobody can read that
 }
 
 func modeName(m oa.Mode) string {
@@ -240,7 +240,7 @@ func (s *server) serve(ctx context.Context) error {
 		servers.Go(func() {
 			if err := h.Shutdown(drain); err != nil {
 				s.log.Warn("some requests were still in flight", "error", err)
-				h.Close()
+				_ = h.Close()
 			}
 		})
 	}

@@ -42,7 +42,7 @@ func TestWarnings(t *testing.T) {
 func TestNearest(t *testing.T) {
 	keys := []string{"path", "name", "token", "app_id", "app_secret", "aes_key", "mode", "greeting", "rules", "fallback"}
 	for word, want := range map[string]string{
-		"tokn": "token", "AppID": "app_id", "app-secret": "app_secret", "AESKey": "aes_key", "rule": "rules", "greetings": "greeting", "nmae": "name",
+		"tokn": "token", "AppID": "app_id", "app-secret": "app_secret", "AESKey": "aes_key", "rule": "rules", "greetings": "greeting", "nam": "name",
 		"xy": "", "": "", "colour": "", "令牌": "",
 	} {
 		if got := nearest(word, keys); got != want {

@@ -61,8 +61,7 @@ func TestApplyMasksWithoutStoredValue(t *testing.T) {
 	}
 	for _, test := range tests {
 		_, err := b.ApplyMasks(test.stored)
-		var ms Mistakes
-		if !errors.As(err, &ms) {
+		if _, ok := errors.AsType[Mistakes](err); !ok {
 			t.Errorf("%s: %v is not Mistakes", test.name, err)
 		} else if diff := cmp.Diff(test.want, err.Error()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", test.name, diff)

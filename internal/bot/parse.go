@@ -188,8 +188,7 @@ func (p *parser) regexp(v value) (pattern string, groups []string, ok bool) {
 	re, err := regexp.Compile(pattern)
 	if err != nil {
 		what := err.Error()
-		var syn *syntax.Error
-		if errors.As(err, &syn) {
+		if syn, ok := errors.AsType[*syntax.Error](err); ok {
 			what = syn.Code.String() + ": " + shorten(syn.Expr)
 		}
 		p.wrong(v, "正则表达式有误", "not a valid regular expression: "+what)
@@ -454,9 +453,12 @@ func isDigit(c rune) bool { return '0' <= c && c <= '9' }
 // consistsOf reports whether s holds only ASCII letters, digits and what is in
 // extra.
 func consistsOf(s, extra string) bool {
-	return strings.IndexFunc(s, func(c rune) bool {
-		return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || isDigit(c) || strings.ContainsRune(extra, c))
-	}) < 0
+	for _, c := range s {
+		if letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'; !letter && !isDigit(c) && !strings.ContainsRune(extra, c) {
+			return false
+		}
+	}
+	return true
 }
 
 func isSlug(s string) bool      { return len(s) <= 64 && consistsOf(s, "-_") }

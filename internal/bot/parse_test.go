@@ -153,8 +153,7 @@ func TestMistakesNeverShowSecrets(t *testing.T) {
 	for _, field := range []string{"token", "previous_token", "app_secret", "aes_key", "previous_aes_key"} {
 		for _, value := range values {
 			_, err := Parse("bot.yaml", fmt.Appendf(nil, "accounts:\n  - path: a\n    %s: %s\n", field, value), env)
-			var ms Mistakes
-			if !errors.As(err, &ms) {
+			if _, ok := errors.AsType[Mistakes](err); !ok {
 				t.Errorf("%s: %s is accepted", field, value)
 			} else if strings.Contains(err.Error(), "hunter") {
 				t.Errorf("the mistake shows the secret: %v", err)

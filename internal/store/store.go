@@ -81,8 +81,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	s.queue.init(cmp.Or(c.BatchRows, 256))
 	if err := migrate(ctx, e); err != nil {
-		s.closeDatabases()
-		return nil, fmt.Errorf("store: prepare the %s database: %w", e.name, err)
+		return nil, errors.Join(fmt.Errorf("store: prepare the %s database: %w", e.name, err), s.closeDatabases())
 	}
 	go s.writeAll()
 	return s, nil

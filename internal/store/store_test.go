@@ -533,7 +533,7 @@ func TestAccounts(t *testing.T) {
 				t.Error(diff)
 			}
 			return nil, []int64{a}, refusal
-		}); err != refusal {
+		}); !errors.Is(err, refusal) {
 			t.Errorf("got %v, want the error of the change", err)
 		}
 		got, err := s.Accounts(t.Context())

@@ -36,7 +36,7 @@ func TestTurnID(t *testing.T) {
 	if id := ids[8]; id.Account() != 1<<40-1 {
 		t.Errorf("account %d", id.Account())
 	}
-	if NewTurnID(1, 2, 3, "ab", "c") != NewTurnID(1, 2, 3, "ab", "c") {
+	if first, again := NewTurnID(1, 2, 3, "ab", "c"), NewTurnID(1, 2, 3, "ab", "c"); first != again {
 		t.Error("the same message has two ids")
 	}
 	for _, other := range []TurnID{

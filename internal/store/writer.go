@@ -181,7 +181,7 @@ func (s *Store) connect(ctx context.Context) (*writerConn, error) {
 		{&c.selectTurn, selectTurn},
 		{&c.touchFollower, touchFollower},
 	} {
-		if *p.stmt, err = conn.PrepareContext(ctx, p.query); err != nil {
+		if *p.stmt, err = conn.PrepareContext(ctx, p.query); err != nil { //nolint:sqlclosecheck // writerConn.close does
 			c.close()
 			return nil, err
 		}
