@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs a command with WENZI_TEST_POSTGRES naming a PostgreSQL of its own, on a
-# socket in a new directory, and stops and deletes it afterwards. Without
+# Runs a command with WENZI_TEST_POSTGRES naming a PostgreSQL of its own, on
+# loopback and in a new directory, and stops and deletes it afterwards. Without
 # PostgreSQL the command runs all the same.
 set -eu
 bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
@@ -11,6 +11,7 @@ if [ -z "$bin" ] || [ -n "${WENZI_TEST_POSTGRES:-}" ]; then
 	exec "$@"
 fi
 dir=$(mktemp -d)
+port=$(shuf -i 20000-32000 -n 1) # below the ports that the system gives out
 as() { "$@"; }
 if [ "$(id -u)" = 0 ]; then # PostgreSQL refuses to run as root
 	chown postgres "$dir"
@@ -24,7 +25,7 @@ trap stop EXIT INT TERM
 (
 	cd /
 	as "$bin/initdb" -D "$dir/data" -U postgres --auth=trust --encoding=UTF8 --locale=C >/dev/null
-	as "$bin/pg_ctl" -D "$dir/data" -w -l "$dir/log" -o "-c listen_addresses='' -k $dir -c max_connections=200" start >/dev/null
+	as "$bin/pg_ctl" -D "$dir/data" -w -l "$dir/log" -o "-c listen_addresses=127.0.0.1 -p $port -k $dir -c max_connections=200" start >/dev/null
 ) || { cat "$dir/log" >&2; exit 1; }
 chmod 755 "$dir"
-WENZI_TEST_POSTGRES="postgres://postgres@/postgres?host=$dir" "$@"
+WENZI_TEST_POSTGRES="postgres://postgres@127.0.0.1:$port/postgres" "$@"
