@@ -23,6 +23,8 @@ type cli struct {
 	Say     sayCmd     `cmd:"" help:"扮演微信，发一条消息 — play WeChat once and judge the reply."`
 	Apply   applyCmd   `cmd:"" help:"应用 bot.yaml — change the registered accounts."`
 	Export  exportCmd  `cmd:"" help:"导出 bot.yaml — print the registered accounts, secrets masked."`
+	Call    callCmd    `cmd:"" help:"调用微信接口 — call the platform's HTTP API."`
+	OpenAPI openapiCmd `cmd:"" name:"openapi" help:"打印微信接口的 OpenAPI 文档 — print the API as an OpenAPI 3.1 document."`
 	Config  configCmd  `cmd:"" help:"显示生效的设置 — print the settings in force, secrets masked."`
 	Version versionCmd `cmd:"" help:"显示版本 — print the version."`
 }
@@ -43,6 +45,12 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		fmt.Fprintln(stderr, "wenzi:", err)
 		return 1
+	}
+	if e, ok := helpTopic(args); ok {
+		if err := endpointHelp(stdout, e); err != nil {
+			return 1
+		}
+		return 0
 	}
 	k, err := parser.Parse(args)
 	if exit >= 0 { // --help has been shown

@@ -178,6 +178,7 @@ func callControl(ctx context.Context, client *http.Client, method, path string, 
 // the data directory can open.
 type control struct {
 	accounts *account.Directory
+	store    *store.Store
 	log      *slog.Logger
 }
 
@@ -192,6 +193,10 @@ func (c *control) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		w.Write(out)
+	case "GET /accounts":
+		c.accountConfigs(w)
+	case "POST /credential/get", "POST /credential/set", "POST /credential/lease":
+		c.credential(w, r)
 	default:
 		http.NotFound(w, r)
 	}

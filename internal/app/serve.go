@@ -152,17 +152,20 @@ func (s *server) listen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.add(l, &control{accounts: s.accounts, log: s.log})
+	s.add(l, &control{accounts: s.accounts, store: s.store, log: s.log})
 	return nil
 }
 
 func (s *server) add(l net.Listener, h http.Handler) {
 	s.listeners = append(s.listeners, l)
 	s.https = append(s.https, &http.Server{
-		Handler: h,
-		// Answers fit into the socket's buffer, so a client that does not read
-		// them holds up nobody.
-		ReadTimeout:    4 * time.Second,
+		Handler:           h,
+		ReadHeaderTimeout: 2 * time.Second,
+		// It also ends the context of a handler that is still at work, so it is
+		// longer than a delivery can be kept open. Only what is signed gets its
+		// body read. Answers fit into the socket's buffer: a client that does not
+		// read them holds up nobody.
+		ReadTimeout:    20 * time.Second,
 		IdleTimeout:    90 * time.Second,
 		MaxHeaderBytes: 16 << 10,
 		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
