@@ -20,6 +20,7 @@ check:
 	cd bench/loadgen && $(GO) vet ./...
 	$(GO) mod tidy -diff
 	cd catalogue && $(GO) run ./gen -check
+	$(GO) run ./cmd/wenzi openapi | (cd tools && $(GO) run ./openapicheck)
 	$(LINT) run ./...
 
 unit:

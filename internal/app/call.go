@@ -53,7 +53,7 @@ func (c *callCmd) Run(e *env) error {
 		if err != nil {
 			return errUsage{err}
 		}
-		defer f.Close()
+		defer func() { _ = f.Close() }() // was only read
 		r.File = api.Upload{Name: filepath.Base(c.File), Body: f}
 	}
 	if ep != nil && ep.Status != "" {
@@ -146,7 +146,7 @@ func (c *callCmd) print(stdout io.Writer, resp api.Response) (err error) {
 		out = f
 	}
 	if resp.File != nil {
-		defer resp.File.Close()
+		defer func() { _ = resp.File.Close() }() // was only read
 		if c.Output == "" && isTerminal(stdout) {
 			return errUsage{fmt.Errorf("结果是文件（%s），请用 --output 写进文件（the answer is a file; write it with --output）", resp.File.ContentType)}
 		}

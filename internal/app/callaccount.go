@@ -129,7 +129,7 @@ func (s remoteStore) Lease(ctx context.Context, key string, ttl time.Duration) (
 		cancel()
 		return nil, false, err
 	}
-	resp, err := s.client.Do(req)
+	resp, err := s.client.Do(req) //nolint:bodyclose // release does
 	if err != nil {
 		cancel()
 		return nil, false, err
@@ -142,7 +142,7 @@ func (s remoteStore) Lease(ctx context.Context, key string, ttl time.Duration) (
 	return func() { cancel(); _ = resp.Body.Close() }, true, nil
 }
 
-// accounts gives the registered accounts, secrets in clear, to the owner of the
+// accountConfigs gives the registered accounts, secrets in clear, to the owner of the
 // data directory.
 func (c *control) accountConfigs(w http.ResponseWriter) {
 	configs := []json.RawMessage{}
