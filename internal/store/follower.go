@@ -36,12 +36,13 @@ func (s *Store) Follower(ctx context.Context, account int64, openid string) (Fol
 
 // touchFollower creates or renews a follower's row: $3 is what is new about the
 // subscription, as in Follow. Who writes without having been seen to subscribe
-// has done so before we came.
+// has done so before we came. News that comes late, as it does from a backlog,
+// changes nothing.
 const touchFollower = `INSERT INTO followers AS f (account, openid, subscribed, scene, first_seen_at, last_seen_at)
 	VALUES ($1, $2, CASE WHEN $3 = 2 THEN 0 ELSE 1 END, $4, $5, $6)
 	ON CONFLICT (account, openid) DO UPDATE SET
-		subscribed = CASE WHEN $3 = 0 THEN f.subscribed ELSE excluded.subscribed END,
-		scene = CASE WHEN excluded.scene = '' THEN f.scene ELSE excluded.scene END,
+		subscribed = CASE WHEN $3 = 0 OR excluded.last_seen_at < f.last_seen_at THEN f.subscribed ELSE excluded.subscribed END,
+		scene = CASE WHEN excluded.scene = '' OR excluded.last_seen_at < f.last_seen_at THEN f.scene ELSE excluded.scene END,
 		last_seen_at = CASE WHEN excluded.last_seen_at > f.last_seen_at THEN excluded.last_seen_at ELSE f.last_seen_at END`
 
 func (c *writerConn) touchFollowers(ctx context.Context, news []*request) error {

@@ -460,7 +460,8 @@ func TestFollowers(t *testing.T) {
 			{"leaves", 31, Unsubscribed, "", Follower{false, "", minute(0), minute(31)}},
 			{"says no more", 90, Seen, "", Follower{false, "", minute(0), minute(90)}},
 			{"returns by a code", 91, Subscribed, "shop 7", Follower{true, "shop 7", minute(0), minute(91)}},
-			{"a late one", 5, Subscribed, "", Follower{true, "shop 7", minute(0), minute(91)}},
+			{"late news of leaving", 31, Unsubscribed, "", Follower{true, "shop 7", minute(0), minute(91)}},
+			{"late news of a code", 5, Subscribed, "shop 1", Follower{true, "shop 7", minute(0), minute(91)}},
 		} {
 			if diff := cmp.Diff(step.want, at(step.minutes, step.follow, step.scene)); diff != "" {
 				t.Errorf("%s:\n%s", step.name, diff)
