@@ -46,12 +46,6 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "wenzi:", err)
 		return 1
 	}
-	if e, ok := helpTopic(args); ok {
-		if err := endpointHelp(stdout, e); err != nil {
-			return 1
-		}
-		return 0
-	}
 	k, err := parser.Parse(args)
 	if exit >= 0 { // --help has been shown
 		return exit

@@ -180,6 +180,7 @@ type control struct {
 	accounts *account.Directory
 	store    *store.Store
 	log      *slog.Logger
+	lenders  lenders
 }
 
 func (c *control) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -193,10 +194,8 @@ func (c *control) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		w.Write(out)
-	case "GET /accounts":
-		c.accountConfigs(w)
-	case "POST /credential/get", "POST /credential/set", "POST /credential/lease":
-		c.credential(w, r)
+	case "POST /token":
+		c.token(w, r)
 	default:
 		http.NotFound(w, r)
 	}
