@@ -111,12 +111,15 @@ func helpFields(b *strings.Builder, title string, fields []catalogue.Field) {
 			if f.Required {
 				name += "*"
 			}
-			notes := []string{f.Note}
+			var notes []string
 			if f.Deprecated {
-				notes[0] = "已停用（deprecated） " + f.Note
+				notes = append(notes, "已停用（deprecated）")
+			}
+			if f.Note != "" {
+				notes = append(notes, f.Note)
 			}
 			for _, a := range f.Accept {
-				notes = append(notes, strings.TrimRight(fmt.Sprintf("%s ≤ %d 字节（bytes） %s", a.When, a.MaxBytes, strings.Join(a.Ext, ", ")), " "))
+				notes = append(notes, strings.TrimSpace(fmt.Sprintf("%s ≤ %d 字节（bytes） %s", a.When, a.MaxBytes, strings.Join(a.Ext, ", "))))
 			}
 			row := fmt.Sprintf("  %s%s\t%s\t%s", indent, name, f.Type, strings.Join(notes, "；"))
 			fmt.Fprintln(table, strings.TrimRight(row, "\t "))

@@ -48,6 +48,7 @@ func newPlatform(t *testing.T, answers map[string]http.HandlerFunc) *platform {
 	t.Cleanup(p.Close)
 	t.Setenv("WENZI_API_URL", p.URL)
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	t.Setenv("GORACE", "atexit_sleep_ms=0") // under the race detector every command would sleep for a second
 	return p
 }
 
