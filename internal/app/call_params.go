@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/wenzihq/wenzi/catalogue"
+	"github.com/wenzihq/wenzi/internal/bot"
 	"github.com/wenzihq/wenzi/oa/api"
 )
 
@@ -265,39 +266,9 @@ func encodeParam(f catalogue.Field, value string) (json.RawMessage, error) {
 
 // didYouMean names the candidate that a word is a slip of, if there is one.
 func didYouMean(word string, candidates []string) string {
-	best, least := "", max(2, len(word)/3)+1
-	for _, c := range candidates {
-		if d := slips(word, c, least); d < least {
-			best, least = c, d
-		}
-	}
-	if best == "" {
+	near := bot.Nearest(word, candidates)
+	if near == "" {
 		return ""
 	}
-	return fmt.Sprintf("，是不是 %s？（did you mean %s?）", best, best)
-}
-
-// slips is the number of bytes to insert, delete or replace between a and b, or
-// some number from enough on.
-func slips(a, b string, enough int) int {
-	if len(a)-len(b) >= enough || len(b)-len(a) >= enough {
-		return enough
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replace := diagonal
-			if a[i] != b[j] {
-				replace++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replace, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return fmt.Sprintf("，是不是 %s？（did you mean %s?）", near, near)
 }

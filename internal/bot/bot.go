@@ -177,7 +177,7 @@ func (a Account) Warnings() []string {
 		case known && strings.HasPrefix(scene, "qrscene_"):
 			warn(key+".event", "场景值前不用写 qrscene_", "the scene is written without its qrscene_ prefix")
 		case !known:
-			if near := nearest(name, slices.Sorted(maps.Keys(answerable))); near != "" {
+			if near := Nearest(name, slices.Sorted(maps.Keys(answerable))); near != "" {
 				warn(key+".event", "没有 "+name+" 事件，是不是 "+near+"？", "there is no event "+name+"; did you mean "+near+"?")
 			}
 		}

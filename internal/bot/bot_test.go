@@ -45,8 +45,8 @@ func TestNearest(t *testing.T) {
 		"tokn": "token", "AppID": "app_id", "app-secret": "app_secret", "AESKey": "aes_key", "rule": "rules", "greetings": "greeting", "nam": "name",
 		"xy": "", "": "", "colour": "", "令牌": "",
 	} {
-		if got := nearest(word, keys); got != want {
-			t.Errorf("nearest(%q) = %q, want %q", word, got, want)
+		if got := Nearest(word, keys); got != want {
+			t.Errorf("Nearest(%q) = %q, want %q", word, got, want)
 		}
 	}
 }

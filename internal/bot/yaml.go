@@ -175,7 +175,7 @@ func (r *reader) fields(v value, known ...string) (map[string]value, bool) {
 }
 
 func (r *reader) unknown(line int, key, name string, known []string) {
-	if near := nearest(name, known); near != "" {
+	if near := Nearest(name, known); near != "" {
 		r.report(line, key, "没有这个键，是不是 "+near+"？", "unknown key; did you mean "+near+"?")
 		return
 	}
@@ -230,8 +230,8 @@ func shorten(s string) string {
 	return s
 }
 
-// nearest returns the candidate that was probably meant by word, or "".
-func nearest(word string, candidates []string) string {
+// Nearest returns the candidate that was probably meant by word, or "".
+func Nearest(word string, candidates []string) string {
 	const most = 40 // a longer word is no slip of any key
 	if len(word) > most {
 		return ""
