@@ -19,8 +19,13 @@ import (
 // sealed with its key, in the byte layout of reference §2. With it a test of a
 // handler takes three lines. body is the clear XML, most easily of [Marshal].
 func NewDelivery(a Account, address string, body []byte) (*http.Request, error) {
-	timestamp := strconv.FormatInt(time.Now().Unix(), 10)
-	return newDelivery(a, address, body, timestamp, Nonce())
+	return NewDeliveryAt(a, address, body, time.Now())
+}
+
+// NewDeliveryAt is [NewDelivery] by another clock than this machine's: at is
+// what the signature is dated.
+func NewDeliveryAt(a Account, address string, body []byte, at time.Time) (*http.Request, error) {
+	return newDelivery(a, address, body, strconv.FormatInt(at.Unix(), 10), Nonce())
 }
 
 // Nonce returns a random nonce as WeChat makes them, up to ten digits.

@@ -12,19 +12,22 @@ import (
 type Rules struct {
 	// Timeout is how long WeChat waits for a response, connecting included;
 	// 0 is 5 s (reference §4.1).
-	Timeout time.Duration
+	Timeout time.Duration `json:"timeout,omitempty"`
 	// MaxTextBytes is the most bytes of a text's Content; 0 is 2047, which is
 	// safe. The limit is also given as 2048 (reference §7.2).
-	MaxTextBytes int
+	MaxTextBytes int `json:"max_text_bytes,omitempty"`
 	// AllowEmptyText takes an empty Content for nothing to say instead of a
 	// mistake (reference §7.2).
-	AllowEmptyText bool
+	AllowEmptyText bool `json:"allow_empty_text,omitempty"`
 	// AllowBlanks takes white space around `success` and around echostr for
 	// none (reference §1.2, §4.3).
-	AllowBlanks bool
+	AllowBlanks bool `json:"allow_blanks,omitempty"`
+	// AllowUnknownMedia shows a reply whose MediaId the [Platform] does not know,
+	// instead of refusing it (reference §4.4, unconfirmed).
+	AllowUnknownMedia bool `json:"allow_unknown_media,omitempty"`
 	// RepeatUnusable has WeChat repeat a delivery that was answered 200 with an
 	// unusable body, instead of showing the fault notice at once (reference §4.1).
-	RepeatUnusable bool
+	RepeatUnusable bool `json:"repeat_unusable,omitempty"`
 }
 
 func (r *Rules) timeout() time.Duration { return cmp.Or(r.Timeout, 5*time.Second) }

@@ -63,15 +63,15 @@ func (s *Sender) Deliver(ctx context.Context, m oa.Message) (*Exchange, error) {
 	if err := s.valid(); err != nil {
 		return nil, err
 	}
-	clear, err := oa.Marshal(m)
+	clear, err := wire(m)
 	if err != nil {
 		return nil, err
 	}
-	req, err := oa.NewDelivery(s.Account, s.URL, clear)
+	req, err := s.request(clear, time.Now())
 	if err != nil {
 		return nil, err
 	}
-	got, err := s.send(ctx, req)
+	got, err := s.send(ctx, req, s.Rules.timeout(), 0)
 	if err != nil {
 		return nil, err
 	}
@@ -79,6 +79,11 @@ func (s *Sender) Deliver(ctx context.Context, m oa.Message) (*Exchange, error) {
 		Mode: modeOf(s.Account), Message: m, Request: req, Response: got,
 		Verdict: s.Rules.Judge(Delivery{Account: s.Account, Message: m}, got),
 	}, nil
+}
+
+// request is the delivery of a clear message.
+func (s *Sender) request(clear []byte, at time.Time) (*http.Request, error) {
+	return oa.NewDeliveryAt(s.Account, s.URL, clear, at)
 }
 
 // Check asks the server to prove itself, as WeChat does once when the owner
@@ -92,7 +97,7 @@ func (s *Sender) Check(ctx context.Context) (*Exchange, error) {
 	if err != nil {
 		return nil, err
 	}
-	got, err := s.send(ctx, req)
+	got, err := s.send(ctx, req, s.Rules.timeout(), 0)
 	if err != nil {
 		return nil, err
 	}
@@ -110,9 +115,10 @@ func (s *Sender) valid() error {
 	return s.Account.Validate()
 }
 
-// send makes one exchange. Redirects are not followed.
-func (s *Sender) send(ctx context.Context, req *http.Request) (Response, error) {
-	limited, cancel := context.WithTimeout(ctx, s.Rules.timeout())
+// send makes one exchange, of which a part of the time is lost on the way.
+// Redirects are not followed.
+func (s *Sender) send(ctx context.Context, req *http.Request, limit, latency time.Duration) (Response, error) {
+	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	transport := s.Transport
 	if transport == nil {
@@ -120,6 +126,14 @@ func (s *Sender) send(ctx context.Context, req *http.Request) (Response, error) 
 	}
 	var got Response
 	start := time.Now()
+	if latency > 0 {
+		timer := time.NewTimer(latency)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-limited.Done(): // RoundTrip says so
+		}
+	}
 	resp, err := transport.RoundTrip(req.WithContext(limited))
 	if err == nil {
 		defer resp.Body.Close()

@@ -1,0 +1,6 @@
+package sim
+
+// massState are the mass sends of an account.
+type massState struct{}
+
+var massHandlers = map[string]handler{}

@@ -1,0 +1,3 @@
+package sim
+
+var messageHandlers = map[string]handler{}

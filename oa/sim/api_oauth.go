@@ -1,0 +1,6 @@
+package sim
+
+// oauthState are the codes and user tokens of web OAuth.
+type oauthState struct{}
+
+var oauthHandlers = map[string]handler{}

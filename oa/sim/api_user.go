@@ -1,0 +1,3 @@
+package sim
+
+var userHandlers = map[string]handler{}
