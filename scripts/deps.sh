@@ -1,17 +1,41 @@
 #!/bin/sh
-# Installs what the tests use beside Go: PostgreSQL, and strace, which counts
-# fsyncs. Where that is not possible they skip what needs it, and say so; in CI
-# they fail.
+# Installs what the tests use beside Go: PostgreSQL, strace, which counts fsyncs,
+# and Flask and Node.js for the programs of internal/app/testdata/foreign, with
+# the npm packages of theirs. Where that is not possible the tests skip what
+# needs it, and say so; in CI they fail.
 set -eu
-pg() { command -v pg_ctl >/dev/null || ls /usr/lib/postgresql/*/bin/pg_ctl >/dev/null 2>&1; }
-has_strace() { command -v strace >/dev/null; }
-if pg && has_strace; then
-	exit 0
-fi
-if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+cd "$(dirname "$0")/.."
+has() { command -v "$1" >/dev/null; }
+pg() { has pg_ctl || ls /usr/lib/postgresql/*/bin/pg_ctl >/dev/null 2>&1; }
+flask() {
+	for python in /usr/bin/python3 python3; do # the first in PATH may be none of Debian's
+		"$python" -c 'import flask' >/dev/null 2>&1 && return
+	done
+	return 1
+}
+missing=
+pg || missing="$missing postgresql"
+has strace || missing="$missing strace"
+flask || missing="$missing python3-flask"
+has node || missing="$missing nodejs"
+has npm || missing="$missing npm"
+if [ -n "$missing" ] && [ "$(id -u)" = 0 ] && has apt-get; then
 	export DEBIAN_FRONTEND=noninteractive
 	apt-get update -q
-	apt-get install -q -y --no-install-recommends postgresql strace
+	# shellcheck disable=SC2086 # a list of words
+	apt-get install -q -y --no-install-recommends $missing
 fi
-has_strace || echo "strace is not here and cannot be installed: a test will be skipped." >&2
-pg || echo "PostgreSQL is not here and cannot be installed: its tests will be skipped." >&2
+absent() { echo "$1 not here and cannot be installed: $2 skipped." >&2; }
+packages=internal/app/testdata/foreign/node
+installed=$packages/node_modules/.package-lock.json
+if has npm && [ ! "$installed" -nt "$packages/package-lock.json" ]; then
+	if (cd "$packages" && npm ci --ignore-scripts --no-audit --no-fund); then
+		touch "$installed"
+	else
+		absent "The npm packages are" "their tests will be"
+	fi
+fi
+has strace || absent "strace is" "a test will be"
+pg || absent "PostgreSQL is" "its tests will be"
+flask || absent "Flask is" "a test will be"
+{ has node && has npm; } || absent "Node.js is" "its tests will be"
