@@ -149,7 +149,7 @@ func (m *Model) serveCompletion(w http.ResponseWriter, r *http.Request) {
 	}
 	defer m.end()
 	if call.plan.FailNext > 0 {
-		failure(cmp.Or(call.plan.FailStatus, http.StatusInternalServerError)).write(w)
+		refusalOf(cmp.Or(call.plan.FailStatus, http.StatusInternalServerError)).write(w)
 		return
 	}
 	call.start, call.ctx, call.w = start, r.Context(), w

@@ -165,8 +165,8 @@ func invalidRequest(param, message string, args ...any) *modelError {
 	return refusal(http.StatusBadRequest, param, message, args...)
 }
 
-// failure is the refusal that belongs to a status.
-func failure(status int) *modelError {
+// refusalOf is the refusal that belongs to a status.
+func refusalOf(status int) *modelError {
 	kind, code := "server_error", "server_error"
 	switch {
 	case status == http.StatusUnauthorized:
