@@ -43,7 +43,7 @@ type handler func(*call) (any, error)
 var handlers = func() map[string]handler {
 	all := map[string]handler{}
 	for _, m := range []map[string]handler{
-		tokenHandlers, openAPIHandlers, oauthHandlers, menuHandlers, messageHandlers, agentHandlers, mediaHandlers,
+		tokenHandlers, openAPIHandlers, callbackHandlers, oauthHandlers, menuHandlers, messageHandlers, agentHandlers, mediaHandlers,
 		userHandlers, tagHandlers, codeHandlers, draftHandlers, massHandlers, templateHandlers, noteHandlers,
 	} {
 		maps.Copy(all, m)
@@ -117,19 +117,19 @@ func (p *Platform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if failed {
 		f.message = c.message(f)
 		note.Code, note.Message = f.code, f.message
+		answer = merge(f.data, map[string]any{"errcode": f.code, "errmsg": f.message})
 	}
 	if c.account != nil {
 		p.mu.Lock()
 		e.AppID = c.account.config.AppID
-		c.account.remember(c.rid, note)
+		if failed && !f.cut {
+			c.account.remember(c, note, answer)
+		}
 		p.mu.Unlock()
 	}
 	p.events.add(e)
 	if failed && f.cut {
 		panic(http.ErrAbortHandler)
-	}
-	if failed {
-		answer = merge(f.data, map[string]any{"errcode": f.code, "errmsg": f.message})
 	}
 	write(w, answer)
 }
@@ -142,13 +142,13 @@ func (c *call) serve(w http.ResponseWriter) (any, error) {
 	if !c.p.sleep(trouble.APILatency) {
 		return nil, &failure{cut: true}
 	}
-	if err := c.find(); err != nil {
-		return nil, err
-	}
 	// The body is read before anything is locked.
 	var err error
 	if c.body, err = io.ReadAll(http.MaxBytesReader(w, c.r.Body, maxUpload)); err != nil {
 		return nil, failf(45001, "media size out of limit")
+	}
+	if err := c.find(); err != nil {
+		return nil, err
 	}
 	answer, err := c.locked()
 	if err == nil && happens(trouble.APICut) {
@@ -171,6 +171,7 @@ func (c *call) find() error {
 		return fail(43002)
 	}
 	c.endpoint = fits[0]
+	c.resetBySecret()
 	return nil
 }
 
@@ -219,21 +220,12 @@ func (c *call) locked() (any, error) {
 	return c.sample()
 }
 
-// authenticate finds the account of the token.
+// authenticate finds out who calls by the token.
 func (c *call) authenticate() error {
-	if c.endpoint.Auth != catalogue.AuthAccount {
-		return nil // the handler looks at what it is given
+	if c.endpoint.Auth == catalogue.AuthAccount {
+		return c.authenticateAccount()
 	}
-	token := c.query.Get("access_token")
-	if token == "" {
-		return fail(41001)
-	}
-	a, code := c.p.accountOfToken(token)
-	c.account = a
-	if code != 0 {
-		return fail(code)
-	}
-	return nil
+	return nil // the handler looks at what it is given
 }
 
 // nextFailure takes the failure that was asked for, if there is one for the

@@ -40,8 +40,10 @@ func missingCode(name string) int {
 	switch name {
 	case "appid":
 		return 41002
-	case "secret":
+	case "secret", "appsecret":
 		return 41004
+	case "access_token":
+		return 41001
 	case "refresh_token":
 		return 41003
 	case "media_id":
