@@ -33,7 +33,9 @@ func (c *call) check() error {
 
 // otherwiseGiven are query parameters that may be given in another way
 // (reference api-rules §20).
-var otherwiseGiven = map[string][]string{}
+var otherwiseGiven = map[string][]string{
+	"oauth_authorize_page": {"appid", "redirect_uri", "response_type", "scope"}, // a page says itself what is missing
+}
 
 // missingCode is the code for a missing parameter, where it has one of its own.
 func missingCode(name string) int {

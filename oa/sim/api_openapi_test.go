@@ -307,6 +307,11 @@ func TestRID(t *testing.T) {
 	if resp, _ := get(client, rid); strings.Contains(resp.Request.RequestURL, "s3cret") || !strings.Contains(resp.Request.RequestURL, "&secret=***") {
 		t.Errorf("rid_get of a token call: %+v", resp.Request)
 	}
+	rid = ridOf(ask(t, p, "/sns/oauth2/access_token?grant_type=authorization_code&code=1&appid="+c.AppID+"&secret=s3cret", nil))
+	if _, code := get(client, rid); code != 76001 {
+		t.Errorf("web OAuth: errcode %d, want 76001", code)
+	}
+
 	old := ridOf(ask(t, p, "/cgi-bin/openapi/quota/get?access_token="+token, "{}"))
 	p.Advance(7*24*time.Hour + time.Minute)
 	if _, code := get(client, old); code != 76004 {
