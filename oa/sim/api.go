@@ -43,7 +43,7 @@ type handler func(*call) (any, error)
 var handlers = func() map[string]handler {
 	all := map[string]handler{}
 	for _, m := range []map[string]handler{
-		tokenHandlers, openAPIHandlers, callbackHandlers, oauthHandlers, menuHandlers, messageHandlers, agentHandlers, mediaHandlers,
+		tokenHandlers, openAPIHandlers, callbackHandlers, oauthHandlers, componentHandlers, menuHandlers, messageHandlers, agentHandlers, mediaHandlers,
 		userHandlers, tagHandlers, codeHandlers, draftHandlers, massHandlers, templateHandlers, noteHandlers,
 	} {
 		maps.Copy(all, m)
@@ -53,13 +53,14 @@ var handlers = func() map[string]handler {
 
 // call is one call of the API on its way through the checks.
 type call struct {
-	p        *Platform
-	account  *Account // nil before the token is checked, and where none is needed
-	endpoint *catalogue.Endpoint
-	r        *http.Request
-	query    url.Values
-	body     []byte
-	rid      string
+	p         *Platform
+	account   *Account   // nil before the token is checked, and where none is needed
+	component *Component // whose token the call has
+	endpoint  *catalogue.Endpoint
+	r         *http.Request
+	query     url.Values
+	body      []byte
+	rid       string
 }
 
 // failure is an error of the platform.
@@ -222,8 +223,11 @@ func (c *call) locked() (any, error) {
 
 // authenticate finds out who calls by the token.
 func (c *call) authenticate() error {
-	if c.endpoint.Auth == catalogue.AuthAccount {
+	switch c.endpoint.Auth {
+	case catalogue.AuthAccount:
 		return c.authenticateAccount()
+	case catalogue.AuthComponent:
+		return c.authenticateComponent()
 	}
 	return nil // the handler looks at what it is given
 }

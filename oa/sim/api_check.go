@@ -35,6 +35,7 @@ func (c *call) check() error {
 // (reference api-rules §20).
 var otherwiseGiven = map[string][]string{
 	"oauth_authorize_page": {"appid", "redirect_uri", "response_type", "scope"}, // a page says itself what is missing
+	"component_login_page": {"component_appid", "pre_auth_code", "redirect_uri"},
 }
 
 // missingCode is the code for a missing parameter, where it has one of its own.

@@ -47,11 +47,12 @@ type oauthCode struct {
 	used    bool
 }
 
-// userGrant is what a visitor granted.
+// userGrant is what a visitor granted, and to whom.
 type userGrant struct {
-	openID  string
-	visitor *Follower // nil for the virtual identity of snapshot mode
-	scope   string
+	openID    string
+	visitor   *Follower // nil for the virtual identity of snapshot mode
+	scope     string
+	component *Component // whose page it was; nil for the account's own
 
 	token, refresh             string
 	tokenExpires, refreshAfter time.Time
@@ -96,11 +97,11 @@ func (a *Account) newCode(g userGrant) string {
 }
 
 // exchange turns a code into tokens. p.mu is held.
-func (a *Account) exchange(code string) (*userGrant, error) {
+func (a *Account) exchange(code string, by *Component) (*userGrant, error) {
 	s, now := &a.oauth, a.p.now()
 	c := s.codes[code]
 	switch {
-	case c == nil:
+	case c == nil, c.component != by:
 		return nil, fail(40029)
 	case c.used:
 		return nil, fail(40163)
@@ -157,7 +158,7 @@ func exchangeCode(c *call) (any, error) {
 	if err := c.spend(); err != nil {
 		return nil, err
 	}
-	g, err := c.account.exchange(c.query.Get("code"))
+	g, err := c.account.exchange(c.query.Get("code"), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -173,17 +174,18 @@ func refreshUserToken(c *call) (any, error) {
 	if err := c.spend(); err != nil {
 		return nil, err
 	}
-	return c.refreshGrant(a)
+	return c.refreshGrant(a, nil)
 }
 
-// refreshGrant prolongs a grant of a visitor.
-func (c *call) refreshGrant(a *Account) (any, error) {
+// refreshGrant prolongs a grant of a visitor to the account or a third-party
+// platform.
+func (c *call) refreshGrant(a *Account, by *Component) (any, error) {
 	if c.query.Get("grant_type") != "refresh_token" {
 		return nil, fail(40002)
 	}
 	g := a.oauth.byRefresh[c.query.Get("refresh_token")]
 	switch {
-	case g == nil:
+	case g == nil, g.component != by:
 		return nil, fail(40030)
 	case !c.p.now().Before(g.refreshAfter):
 		return nil, fail(42002)

@@ -18,11 +18,12 @@ const shownChoices = 100
 
 // visit is a visitor's coming to the page of web OAuth.
 type visit struct {
-	account  *Account
-	redirect *url.URL
-	scope    string
-	state    string
-	snapshot bool
+	account   *Account
+	component *Component
+	redirect  *url.URL
+	scope     string
+	state     string
+	snapshot  bool
 }
 
 // refusal is what a page says instead of going on, in Chinese and in English.
@@ -76,6 +77,11 @@ func (p *Platform) visit(rawQuery string) (*visit, error) {
 	case !stateForm.MatchString(v.state):
 		return nil, &refusal{"state 只能是不超过 128 个字母和数字", "state may have up to 128 letters and digits"}
 	}
+	if id := query.Get("component_appid"); id != "" {
+		if v.component = p.component(id); v.component == nil || v.component.authorized(a) == nil {
+			return nil, &refusal{"公众号没有授权给这个第三方平台", "the account has not authorised this third-party platform"}
+		}
+	}
 	return v, nil
 }
 
@@ -90,7 +96,7 @@ func redirectURL(s string) (*url.URL, error) {
 
 // agree has the follower agree, and returns where the browser goes. p.mu is held.
 func (v *visit) agree(f *Follower) string {
-	g := userGrant{openID: f.openID, visitor: f, scope: v.scope}
+	g := userGrant{openID: f.openID, visitor: f, scope: v.scope, component: v.component}
 	if v.snapshot {
 		g.openID, g.visitor = f.account.p.openID(), nil
 	}

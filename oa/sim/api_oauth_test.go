@@ -218,6 +218,7 @@ func TestOAuthPageErrors(t *testing.T) {
 		"long state":         {change("state=1", "state="+strings.Repeat("a", 129)), "state"},
 		"state with a blank": {change("state=1", "state=a+b"), "state"},
 		"encoding":           {change("state=1", "state=%zz"), "编码"},
+		"third party":        {"appid=" + id + rest + "&component_appid=wx2", "第三方平台"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			landed, err := f.OpenPage(start + "?" + test.query + "#wechat_redirect")

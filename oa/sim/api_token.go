@@ -41,19 +41,23 @@ type family int
 const (
 	classicToken family = iota
 	stableToken
+	authorizerToken
 )
 
 // accessToken is an access token that was given out.
 type accessToken struct {
 	value   string
 	family  family
-	expires time.Time // its natural end
-	dies    time.Time // where something killed it; zero otherwise
+	grant   *authorization // of an authorizerToken
+	expires time.Time      // its natural end
+	dies    time.Time      // where something killed it; zero otherwise
 }
 
 // code is 0 for a token that works.
 func (t *accessToken) code(now time.Time) int {
 	switch {
+	case t.grant != nil && t.grant.withdrawn:
+		return 61003
 	case !t.dies.IsZero() && !now.Before(t.dies):
 		return 40001
 	case !now.Before(t.expires):
@@ -66,13 +70,13 @@ func (t *accessToken) code(now time.Time) int {
 func seconds(until, now time.Time) int { return int(until.Sub(now) / time.Second) }
 
 // giveToken makes a new token. p.mu is held.
-func (a *Account) giveToken(f family) *accessToken {
+func (a *Account) giveToken(f family, grant *authorization) *accessToken {
 	now := a.p.now()
 	maps.DeleteFunc(a.tokens.given, func(_ string, t *accessToken) bool { return now.Sub(t.expires) > keepDead })
 	if a.tokens.given == nil {
 		a.tokens.given = map[string]*accessToken{}
 	}
-	t := &accessToken{value: newTokenText(), family: f, expires: now.Add(tokenLife)}
+	t := &accessToken{value: newTokenText(), family: f, grant: grant, expires: now.Add(tokenLife)}
 	a.tokens.given[t.value] = t
 	return t
 }
@@ -104,7 +108,7 @@ func (a *Account) nextClassic() *accessToken {
 	if t := a.tokens.classic; t != nil && t.dies.IsZero() {
 		t.dies = a.p.now().Add(classicOverlap)
 	}
-	a.tokens.classic = a.giveToken(classicToken)
+	a.tokens.classic = a.giveToken(classicToken, nil)
 	return a.tokens.classic
 }
 
@@ -113,7 +117,7 @@ func (a *Account) nextClassic() *accessToken {
 func (a *Account) nextStable() *accessToken {
 	now := a.p.now()
 	if t := a.tokens.stable; t == nil || t.code(now) != 0 || t.expires.Sub(now) <= stableOverlap {
-		a.tokens.stable = a.giveToken(stableToken)
+		a.tokens.stable = a.giveToken(stableToken, nil)
 	}
 	return a.tokens.stable
 }
@@ -144,7 +148,7 @@ func (a *Account) AccessToken() string {
 
 // ReplaceToken has somebody else's process renew the account's tokens, by
 // force: all that were given out die at once, and calls with them fail with
-// 40001 (reference api-rules §2).
+// 40001. Those of third-party platforms go on (reference api-rules §2).
 func (a *Account) ReplaceToken() {
 	a.p.mu.Lock()
 	defer a.p.mu.Unlock()
@@ -262,7 +266,9 @@ func (p *Platform) accountOfToken(value string) (*Account, *accessToken) {
 	return nil, nil
 }
 
-// authenticateAccount finds the account of the call's access_token.
+// authenticateAccount finds the account of the call's access_token, which may
+// be that of a third-party platform: it opens what the account granted, and no
+// more (reference api-rules §15).
 func (c *call) authenticateAccount() error {
 	value := c.query.Get("access_token")
 	if value == "" {
@@ -275,6 +281,9 @@ func (c *call) authenticateAccount() error {
 	c.account = a
 	if code := t.code(c.p.now()); code != 0 {
 		return fail(code)
+	}
+	if t.grant != nil && !t.grant.covers(c.endpoint.Area().Name) {
+		return fail(61007)
 	}
 	return nil
 }
