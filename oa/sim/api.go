@@ -43,7 +43,7 @@ type handler func(*call) (any, error)
 var handlers = func() map[string]handler {
 	all := map[string]handler{}
 	for _, m := range []map[string]handler{
-		tokenHandlers, openAPIHandlers, oauthHandlers, menuHandlers, messageHandlers, agentHandlers, mediaHandlers,
+		tokenHandlers, openAPIHandlers, callbackHandlers, oauthHandlers, componentHandlers, menuHandlers, messageHandlers, agentHandlers, mediaHandlers,
 		userHandlers, tagHandlers, codeHandlers, draftHandlers, massHandlers, templateHandlers, noteHandlers,
 	} {
 		maps.Copy(all, m)
@@ -53,13 +53,14 @@ var handlers = func() map[string]handler {
 
 // call is one call of the API on its way through the checks.
 type call struct {
-	p        *Platform
-	account  *Account // nil before the token is checked, and where none is needed
-	endpoint *catalogue.Endpoint
-	r        *http.Request
-	query    url.Values
-	body     []byte
-	rid      string
+	p         *Platform
+	account   *Account   // nil before the token is checked, and where none is needed
+	component *Component // whose token the call has
+	endpoint  *catalogue.Endpoint
+	r         *http.Request
+	query     url.Values
+	body      []byte
+	rid       string
 }
 
 // failure is an error of the platform.
@@ -117,19 +118,19 @@ func (p *Platform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if failed {
 		f.message = c.message(f)
 		note.Code, note.Message = f.code, f.message
+		answer = merge(f.data, map[string]any{"errcode": f.code, "errmsg": f.message})
 	}
 	if c.account != nil {
 		p.mu.Lock()
 		e.AppID = c.account.config.AppID
-		c.account.remember(c.rid, note)
+		if failed && !f.cut {
+			c.account.remember(c, note, answer)
+		}
 		p.mu.Unlock()
 	}
 	p.events.add(e)
 	if failed && f.cut {
 		panic(http.ErrAbortHandler)
-	}
-	if failed {
-		answer = merge(f.data, map[string]any{"errcode": f.code, "errmsg": f.message})
 	}
 	write(w, answer)
 }
@@ -142,13 +143,13 @@ func (c *call) serve(w http.ResponseWriter) (any, error) {
 	if !c.p.sleep(trouble.APILatency) {
 		return nil, &failure{cut: true}
 	}
-	if err := c.find(); err != nil {
-		return nil, err
-	}
 	// The body is read before anything is locked.
 	var err error
 	if c.body, err = io.ReadAll(http.MaxBytesReader(w, c.r.Body, maxUpload)); err != nil {
 		return nil, failf(45001, "media size out of limit")
+	}
+	if err := c.find(); err != nil {
+		return nil, err
 	}
 	answer, err := c.locked()
 	if err == nil && happens(trouble.APICut) {
@@ -171,6 +172,7 @@ func (c *call) find() error {
 		return fail(43002)
 	}
 	c.endpoint = fits[0]
+	c.resetBySecret()
 	return nil
 }
 
@@ -219,21 +221,15 @@ func (c *call) locked() (any, error) {
 	return c.sample()
 }
 
-// authenticate finds the account of the token.
+// authenticate finds out who calls by the token.
 func (c *call) authenticate() error {
-	if c.endpoint.Auth != catalogue.AuthAccount {
-		return nil // the handler looks at what it is given
+	switch c.endpoint.Auth {
+	case catalogue.AuthAccount:
+		return c.authenticateAccount()
+	case catalogue.AuthComponent:
+		return c.authenticateComponent()
 	}
-	token := c.query.Get("access_token")
-	if token == "" {
-		return fail(41001)
-	}
-	a, code := c.p.accountOfToken(token)
-	c.account = a
-	if code != 0 {
-		return fail(code)
-	}
-	return nil
+	return nil // the handler looks at what it is given
 }
 
 // nextFailure takes the failure that was asked for, if there is one for the

@@ -33,15 +33,20 @@ func (c *call) check() error {
 
 // otherwiseGiven are query parameters that may be given in another way
 // (reference api-rules §20).
-var otherwiseGiven = map[string][]string{}
+var otherwiseGiven = map[string][]string{
+	"oauth_authorize_page": {"appid", "redirect_uri", "response_type", "scope"}, // a page says itself what is missing
+	"component_login_page": {"component_appid", "pre_auth_code", "redirect_uri"},
+}
 
 // missingCode is the code for a missing parameter, where it has one of its own.
 func missingCode(name string) int {
 	switch name {
 	case "appid":
 		return 41002
-	case "secret":
+	case "secret", "appsecret":
 		return 41004
+	case "access_token":
+		return 41001
 	case "refresh_token":
 		return 41003
 	case "media_id":

@@ -24,13 +24,14 @@ type Platform struct {
 	work    sync.WaitGroup
 	closing chan struct{}
 
-	mu       sync.Mutex // guards what follows, and the state of all accounts and followers
-	settings Settings
-	trouble  Trouble
-	ahead    time.Duration // of the platform's clock
-	accounts []*Account
-	last     int64 // of the ids given out
-	closed   bool
+	mu         sync.Mutex // guards what follows, and the state of all accounts and followers
+	settings   Settings
+	trouble    Trouble
+	ahead      time.Duration // of the platform's clock
+	accounts   []*Account
+	components []*Component
+	last       int64 // of the ids given out
+	closed     bool
 }
 
 // New makes a platform without accounts. Close it when it is no longer needed.
@@ -48,10 +49,13 @@ func (p *Platform) Close() {
 	}
 	p.closed = true
 	close(p.closing)
-	accounts := slices.Clone(p.accounts)
+	accounts, components := slices.Clone(p.accounts), slices.Clone(p.components)
 	p.mu.Unlock()
 	for _, a := range accounts {
 		a.close()
+	}
+	for _, c := range components {
+		c.close()
 	}
 	p.work.Wait()
 	p.events.close()
@@ -142,6 +146,9 @@ func (p *Platform) account(id string) *Account {
 func (p *Platform) Remove(a *Account) {
 	p.mu.Lock()
 	p.accounts = slices.DeleteFunc(p.accounts, func(b *Account) bool { return a == b })
+	for _, c := range p.components {
+		c.withdraw(a)
+	}
 	p.mu.Unlock()
 	a.close()
 }
