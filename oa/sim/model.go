@@ -98,7 +98,7 @@ func (m *Model) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			m.serveCompletion(w, r)
 		}
 	default:
-		refusal(http.StatusNotFound, "", "Invalid URL (%s %s).", r.Method, clip(r.URL.Path)).write(w)
+		modelRefusal(http.StatusNotFound, "", "Invalid URL (%s %s).", r.Method, clip(r.URL.Path)).write(w)
 	}
 }
 
@@ -106,7 +106,7 @@ func (m *Model) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func allowed(w http.ResponseWriter, r *http.Request, method string) bool {
 	if r.Method != method {
 		w.Header().Set("Allow", method)
-		refusal(http.StatusMethodNotAllowed, "", "Not allowed to %s here, only to %s.", r.Method, method).write(w)
+		modelRefusal(http.StatusMethodNotAllowed, "", "Not allowed to %s here, only to %s.", r.Method, method).write(w)
 	}
 	return r.Method == method
 }
@@ -165,7 +165,7 @@ func (m *Model) begin(req *modelRequest) (*modelCall, *modelError) {
 	sum := sha256.Sum256([]byte(req.question()))
 	plan, nth, err := m.count(req.Model, questionKey(sum))
 	if err != nil {
-		problem := refusal(http.StatusNotFound, "model", "The model '%s' does not exist: %v.", clip(req.Model), err)
+		problem := modelRefusal(http.StatusNotFound, "model", "The model '%s' does not exist: %v.", clip(req.Model), err)
 		problem.Code = new("model_not_found")
 		return nil, problem
 	}

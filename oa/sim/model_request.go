@@ -42,11 +42,11 @@ type modelMessage struct {
 // readModelRequest takes a request as strictly as a provider does.
 func readModelRequest(w http.ResponseWriter, r *http.Request) (*modelRequest, *modelError) {
 	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/json" {
-		return nil, refusal(http.StatusUnsupportedMediaType, "", "Unsupported Content-Type. This API method only accepts 'application/json' requests.")
+		return nil, modelRefusal(http.StatusUnsupportedMediaType, "", "Unsupported Content-Type. This API method only accepts 'application/json' requests.")
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxModelRequest))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return nil, refusal(http.StatusRequestEntityTooLarge, "", "The request has more than %d bytes.", maxModelRequest)
+		return nil, modelRefusal(http.StatusRequestEntityTooLarge, "", "The request has more than %d bytes.", maxModelRequest)
 	} else if err != nil {
 		return nil, invalidRequest("", "The body of the request did not arrive.")
 	}
@@ -153,7 +153,7 @@ type modelError struct {
 	Code    *string `json:"code"`
 }
 
-func refusal(status int, param, message string, args ...any) *modelError {
+func modelRefusal(status int, param, message string, args ...any) *modelError {
 	e := &modelError{Status: status, Message: fmt.Sprintf(message, args...), Type: "invalid_request_error"}
 	if param != "" {
 		e.Param = &param
@@ -162,7 +162,7 @@ func refusal(status int, param, message string, args ...any) *modelError {
 }
 
 func invalidRequest(param, message string, args ...any) *modelError {
-	return refusal(http.StatusBadRequest, param, message, args...)
+	return modelRefusal(http.StatusBadRequest, param, message, args...)
 }
 
 // refusalOf is the refusal that belongs to a status.

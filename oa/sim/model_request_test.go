@@ -23,7 +23,7 @@ type refusal struct {
 	}
 }
 
-func (h *heard) refusal(t *testing.T) refusal {
+func (h *heard) modelRefusal(t *testing.T) refusal {
 	t.Helper()
 	var r refusal
 	if err := json.Unmarshal([]byte(h.body), &r); err != nil || r.Error.Message == "" || r.Error.Type == "" {
@@ -51,8 +51,8 @@ func TestModelFails(t *testing.T) {
 				t.Fatal(err)
 			}
 			for left := 1; left >= 0; left-- {
-				h := ask(t.Context(), client, chat("any", "?", left == 1))
-				if r := h.refusal(t); h.status != tt.status || r.Error.Code == nil || *r.Error.Code != tt.code || h.total != 0 {
+				h := askModel(t.Context(), client, chat("any", "?", left == 1))
+				if r := h.modelRefusal(t); h.status != tt.status || r.Error.Code == nil || *r.Error.Code != tt.code || h.total != 0 {
 					t.Errorf("%d: %s", h.status, h.body)
 				}
 				if after := h.header.Get("Retry-After"); (after == "2") != (tt.status == 429) {
@@ -62,17 +62,17 @@ func TestModelFails(t *testing.T) {
 					t.Errorf("%d are still to fail, want %d", got, left)
 				}
 			}
-			if h := ask(t.Context(), client, chat("any", "?", false)); !h.done || h.total != 8*time.Second {
+			if h := askModel(t.Context(), client, chat("any", "?", false)); !h.done || h.total != 8*time.Second {
 				t.Errorf("after the failures: %+v", h)
 			}
 		}
-		if h := ask(t.Context(), client, chat("fail_status=429", "?", false)); h.status != 429 {
+		if h := askModel(t.Context(), client, chat("fail_status=429", "?", false)); h.status != 429 {
 			t.Errorf("by the name: %d", h.status)
 		}
 		if err := m.Set(sim.ModelSettings{FailNext: 1}); err != nil {
 			t.Fatal(err)
 		}
-		if h := ask(t.Context(), client, chat("any", "?", false)); h.status != 500 {
+		if h := askModel(t.Context(), client, chat("any", "?", false)); h.status != 500 {
 			t.Errorf("without a status: %d", h.status)
 		}
 	})
@@ -126,7 +126,7 @@ func TestModelRefuses(t *testing.T) {
 			{chat("trouble=none", "x", false), "model"},
 			{chat("fail_next=1", "x", false), "model"},
 		} {
-			h := ask(t.Context(), client, tt.body)
+			h := askModel(t.Context(), client, tt.body)
 			if tt.param == "ok" {
 				if h.status != 200 || !h.done {
 					t.Errorf("%s: %d %s", tt.body, h.status, h.body)
@@ -134,7 +134,7 @@ func TestModelRefuses(t *testing.T) {
 				continue
 			}
 			refused++
-			r := h.refusal(t)
+			r := h.modelRefusal(t)
 			wantStatus := 400
 			if r.Error.Code != nil && *r.Error.Code == "model_not_found" {
 				wantStatus = 404
@@ -154,7 +154,7 @@ func TestModelMaxTokens(t *testing.T) {
 		client := servePipe(t, set(t, sim.ModelSettings{Text: "一二三四五六七八九十", TokensPerSecond: 1}))
 		for _, stream := range []bool{false, true} {
 			body := strings.Replace(chat("any", "?", stream), "{", `{"max_tokens":4,"max_completion_tokens":9,`, 1)
-			h := ask(t.Context(), client, body)
+			h := askModel(t.Context(), client, body)
 			if h.said != "一二三四" || h.finish != "length" || h.tokens != 4 || h.total != 3*time.Second {
 				t.Errorf("%+v", h)
 			}
@@ -185,7 +185,7 @@ func TestModelPaths(t *testing.T) {
 			t.Errorf("%s %s: %d %s, want %d", tt.method, tt.path, w.Code, w.Body, tt.status)
 		}
 		if h := (heard{status: w.Code, body: w.Body.String()}); w.Code != 200 {
-			h.refusal(t)
+			h.modelRefusal(t)
 		}
 	}
 	for _, path := range []string{"/v1/models", "/models"} {
@@ -231,7 +231,7 @@ func FuzzModel(f *testing.F) {
 		m := new(sim.Model)
 		m.ServeHTTP(w, r)
 		if h := (heard{status: w.Code, body: w.Body.String()}); h.status != http.StatusOK {
-			h.refusal(t)
+			h.modelRefusal(t)
 		} else if h.body != "" {
 			t.Errorf("to nobody: %q", h.body)
 		}

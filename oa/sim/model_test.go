@@ -74,7 +74,7 @@ func chat(model, question string, stream bool) string {
 }
 
 // ask makes one request, of the bubble's time.
-func ask(ctx context.Context, client *http.Client, body string) (h heard) {
+func askModel(ctx context.Context, client *http.Client, body string) (h heard) {
 	start := time.Now()
 	defer func() { h.total = time.Since(start) }()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://model/v1/chat/completions", strings.NewReader(body))
@@ -192,11 +192,11 @@ func TestModelTakesItsTime(t *testing.T) {
 		t.Run(fmt.Sprintf("%+v %s", tt.settings, tt.model), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				client := servePipe(t, set(t, tt.settings))
-				h := ask(t.Context(), client, chat(tt.model, "?", true))
+				h := askModel(t.Context(), client, chat(tt.model, "?", true))
 				if h.err != nil || h.first != tt.first || h.total != tt.total || h.said != ten {
 					t.Errorf("stream: first %v, total %v, %q, %v; want %v, %v", h.first, h.total, h.said, h.err, tt.first, tt.total)
 				}
-				h = ask(t.Context(), client, chat(tt.model, "?", false))
+				h = askModel(t.Context(), client, chat(tt.model, "?", false))
 				if h.err != nil || h.total != tt.total || h.said != ten {
 					t.Errorf("whole: total %v, %q, %v; want %v", h.total, h.said, h.err, tt.total)
 				}
@@ -217,7 +217,7 @@ func TestModelDistributions(t *testing.T) {
 			var wg sync.WaitGroup
 			for i := range calls {
 				wg.Go(func() {
-					h := ask(t.Context(), client, chat(model, "question "+strconv.Itoa(i), false))
+					h := askModel(t.Context(), client, chat(model, "question "+strconv.Itoa(i), false))
 					if h.err != nil || !h.done {
 						t.Errorf("call %d: %+v", i, h)
 					}
@@ -266,7 +266,7 @@ func TestModelRepeats(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			client := servePipe(t, new(sim.Model))
 			for range 5 {
-				totals = append(totals, ask(t.Context(), client, chat("typical", "again", false)).total)
+				totals = append(totals, askModel(t.Context(), client, chat("typical", "again", false)).total)
 			}
 		})
 		return totals
@@ -284,8 +284,8 @@ func TestModelRepeats(t *testing.T) {
 func TestModelReasoning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client := servePipe(t, new(sim.Model))
-		whole := ask(t.Context(), client, chat("reasoning", "为什么？", false))
-		stream := ask(t.Context(), client, chat("reasoning", "为什么？", true))
+		whole := askModel(t.Context(), client, chat("reasoning", "为什么？", false))
+		stream := askModel(t.Context(), client, chat("reasoning", "为什么？", true))
 		for _, h := range []heard{whole, stream} {
 			if h.err != nil || h.thoughts == "" || !strings.Contains(h.said, "为什么？") || h.finish != "stop" || h.role != "assistant" {
 				t.Errorf("%+v", h)
@@ -327,7 +327,7 @@ func TestModelAnswers(t *testing.T) {
 				if stream && tt.settings.Bytes == most {
 					continue // a quarter million events
 				}
-				h := ask(t.Context(), client, chat(tt.model, tt.question, stream))
+				h := askModel(t.Context(), client, chat(tt.model, tt.question, stream))
 				if h.err != nil || !h.done || h.finish != "stop" || h.role != "assistant" || !tt.want(h.said) {
 					t.Errorf("%+v %s stream %v: finish %q, done %v, %v, %.200q", tt.settings, tt.model, stream, h.finish, h.done, h.err, h.said)
 				}
@@ -342,7 +342,7 @@ func TestModelAnswers(t *testing.T) {
 // The tokens of a text that is not UTF-8 do not stop the model.
 func TestModelTextIsNotUTF8(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := ask(t.Context(), servePipe(t, set(t, sim.ModelSettings{Text: "\x80\x80\x80\x80\x80\xff好"})), chat("any", "?", true))
+		h := askModel(t.Context(), servePipe(t, set(t, sim.ModelSettings{Text: "\x80\x80\x80\x80\x80\xff好"})), chat("any", "?", true))
 		if h.err != nil || !strings.HasSuffix(h.said, "好") {
 			t.Errorf("%+v", h)
 		}
@@ -379,7 +379,7 @@ func TestModelTroubles(t *testing.T) {
 				m := set(t, sim.ModelSettings{Text: ten, FirstToken: "2s", TokensPerSecond: 1})
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
-				h := ask(ctx, servePipe(t, m), chat(tt.trouble, "?", tt.stream))
+				h := askModel(ctx, servePipe(t, m), chat(tt.trouble, "?", tt.stream))
 				if h.said != tt.said || h.finish != tt.finish || h.total != tt.total || h.done == tt.broken || (h.err != nil) != tt.broken {
 					t.Errorf("%+v", h)
 				}
@@ -404,7 +404,7 @@ func TestModelHangUp(t *testing.T) {
 				client := servePipe(t, m)
 				ctx, cancel := context.WithTimeout(t.Context(), patience)
 				defer cancel()
-				h := ask(ctx, client, chat("any", "?", stream))
+				h := askModel(ctx, client, chat("any", "?", stream))
 				if !errors.Is(h.err, context.DeadlineExceeded) || h.total != patience {
 					t.Errorf("%v after %v", h.err, h.total)
 				}
@@ -422,9 +422,9 @@ func TestModelCountsQuestions(t *testing.T) {
 		m := new(sim.Model)
 		client := servePipe(t, m)
 		for range 2 {
-			ask(t.Context(), client, chat("any", "secret", false))
+			askModel(t.Context(), client, chat("any", "secret", false))
 		}
-		ask(t.Context(), client, `{"model":"any","messages":[{"role":"user","content":"secret"},{"role":"assistant","content":"x"},{"role":"user","content":"other"},{"role":"assistant","content":"y"}]}`)
+		askModel(t.Context(), client, `{"model":"any","messages":[{"role":"user","content":"secret"},{"role":"assistant","content":"x"},{"role":"user","content":"other"},{"role":"assistant","content":"y"}]}`)
 		s := m.Stats()
 		if s.Asked("secret") != 2 || s.Asked("other") != 1 || s.Asked("never") != 0 || s.Calls != 3 {
 			t.Errorf("%+v", s)
