@@ -46,7 +46,7 @@ var handlers = func() map[string]handler {
 	for _, m := range []map[string]handler{
 		tokenHandlers, openAPIHandlers, oauthHandlers, menuHandlers, messageHandlers, agentHandlers, mediaHandlers,
 		userHandlers, statHandlers, blacklistHandlers, tagHandlers, codeHandlers, shortenHandlers,
-		draftHandlers, massHandlers, templateHandlers, noteHandlers,
+		draftHandlers, publishHandlers, massHandlers, templateHandlers, noteHandlers, onetimeHandlers,
 	} {
 		maps.Copy(all, m)
 	}
