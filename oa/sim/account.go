@@ -56,8 +56,10 @@ type Account struct {
 	usage     usageState
 	menus     menuState
 	agents    agentState
+	stats     statState
 	tags      tagState
 	codes     codeState
+	shorts    shortenState
 	media     mediaState
 	drafts    draftState
 	mass      massState

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/wenzihq/wenzi/catalogue"
+	"github.com/wenzihq/wenzi/oa/api"
 )
 
 // maxUpload is the most bytes of a request that are read: the largest upload is
@@ -44,7 +45,8 @@ var handlers = func() map[string]handler {
 	all := map[string]handler{}
 	for _, m := range []map[string]handler{
 		tokenHandlers, openAPIHandlers, callbackHandlers, oauthHandlers, componentHandlers, menuHandlers, messageHandlers, agentHandlers, mediaHandlers,
-		userHandlers, tagHandlers, codeHandlers, draftHandlers, massHandlers, templateHandlers, noteHandlers,
+		userHandlers, statHandlers, blacklistHandlers, tagHandlers, codeHandlers, shortenHandlers,
+		draftHandlers, publishHandlers, massHandlers, templateHandlers, noteHandlers, onetimeHandlers,
 	} {
 		maps.Copy(all, m)
 	}
@@ -94,9 +96,10 @@ type page struct {
 	html     string
 }
 
-// decode reads the JSON body.
+// decode reads the JSON body, numbers in quotes for numbers and the like
+// (reference api-rules §3).
 func (c *call) decode(v any) error {
-	if err := json.Unmarshal(c.body, v); err != nil {
+	if err := api.Decode(c.body, v); err != nil {
 		return failf(47001, "data format error: %v", err)
 	}
 	return nil

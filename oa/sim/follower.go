@@ -19,7 +19,7 @@ type Follower struct {
 	profile     Profile
 	following   bool
 	since       time.Time
-	scene       string // of the QR code the follower came by
+	origin      origin
 	remark      string
 	tagIDs      []int
 	blacklisted bool
@@ -34,7 +34,7 @@ type Follower struct {
 	agent       string    // who the follower is talking to
 	agentUntil  time.Time // the session ends when nobody says anything
 
-	accepts map[string]int // subscription notices agreed to, by template
+	accepts map[string]int // subscription notices agreed to, by template or by onetimeKey
 }
 
 // Profile is what a follower's phone tells WeChat. Conditional menus go by it.
@@ -48,6 +48,7 @@ type Profile struct {
 	City           string `json:"city,omitempty"`
 	ClientPlatform int    `json:"client_platform,omitempty"` // 1 iOS, 2 Android, 3 others
 	UnionID        string `json:"unionid,omitempty"`
+	WeChatID       string `json:"wechat_id,omitempty"` // 微信号, to which a mass message can be previewed
 }
 
 // OpenID returns the follower's OpenID.
@@ -83,11 +84,15 @@ func (f *Follower) Subscribe() *Sent { return f.subscribe(&oa.SubscribeEvent{}) 
 
 // subscribe follows by an event that says how.
 func (f *Follower) subscribe(e *oa.SubscribeEvent) *Sent {
-	e.MsgType, e.Event = "event", "subscribe"
 	p := f.account.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	f.following, f.since, f.scene = true, p.now(), e.Scene
+	return f.subscribeLocked(e)
+}
+
+func (f *Follower) subscribeLocked(e *oa.SubscribeEvent) *Sent {
+	e.MsgType, e.Event = "event", "subscribe"
+	f.follow(f.account.originOf(e))
 	return f.act(e)
 }
 
@@ -99,7 +104,8 @@ func (f *Follower) Unsubscribe() *Sent {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := f.act(e)
-	f.following, f.message, f.event, f.agent = false, window{}, window{}, ""
+	f.unfollow()
+	f.message, f.event, f.agent = window{}, window{}, ""
 	return s
 }
 

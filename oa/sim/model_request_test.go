@@ -16,16 +16,16 @@ import (
 	"github.com/wenzihq/wenzi/oa/sim"
 )
 
-type refusal struct {
+type modelRefusal struct {
 	Error struct {
 		Message, Type string
 		Param, Code   *string
 	}
 }
 
-func (h *heard) modelRefusal(t *testing.T) refusal {
+func (h *heard) modelRefusal(t *testing.T) modelRefusal {
 	t.Helper()
-	var r refusal
+	var r modelRefusal
 	if err := json.Unmarshal([]byte(h.body), &r); err != nil || r.Error.Message == "" || r.Error.Type == "" {
 		t.Errorf("status %d: %q is no error of OpenAI's: %v", h.status, h.body, err)
 	}

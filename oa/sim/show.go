@@ -126,6 +126,9 @@ func say(b *strings.Builder, name, text, info string) {
 
 // String is the bubble as text, as near to what the follower sees as it gets.
 func (b Bubble) String() string {
+	if s := b.card(); s != "" {
+		return s
+	}
 	switch b.Kind {
 	case "image":
 		return join("[图片]", b.MediaID)
@@ -135,7 +138,7 @@ func (b Bubble) String() string {
 		return join("[视频]", b.Title, b.MediaID) + below(b.Description)
 	case "music":
 		return join("[音乐]", b.Title, b.ThumbMediaID) + below(b.Description, b.URL, b.HQURL)
-	case "news":
+	case "news", "mpnews":
 		var s []string
 		for _, a := range b.Articles {
 			s = append(s, join("[图文]", a.Title)+below(a.Description, a.PicURL, a.URL))
@@ -191,6 +194,18 @@ func Describe(m oa.Message) string {
 		return join("[点菜单，打开网页]", m.URL)
 	case *oa.ViewMiniProgramEvent:
 		return join("[点菜单，打开小程序]", m.Page)
+	case *oa.SubscribeMsgPopupEvent:
+		s := "[订阅通知]"
+		for _, choice := range m.Popup.List {
+			s = join(s, choice.Status, choice.TemplateID)
+		}
+		return s
+	case *oa.SubscribeMsgChangeEvent:
+		s := "[订阅通知，改设置]"
+		for _, choice := range m.Change.List {
+			s = join(s, choice.Status, choice.TemplateID)
+		}
+		return s
 	case oa.Event:
 		return join("[事件]", m.EventHead().Event)
 	case oa.Info:

@@ -37,6 +37,6 @@ func (s *Testing) Follower() *Follower {
 	f := s.Account.Follower()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f.following, f.since = true, s.now()
+	f.follow(bySearch)
 	return f
 }

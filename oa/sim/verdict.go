@@ -50,6 +50,8 @@ func remark(rule Rule, chinese, english string, args ...any) *Remark {
 // Bubble is one thing that a reply puts into the chat.
 type Bubble struct {
 	// Kind is the MsgType of the reply, or "notice" for the [FaultNotice].
+	// "template", "subscription" and "mpnews" are template messages, subscription
+	// notices and the articles of a mass message.
 	Kind string `json:"kind"`
 	// Text is that of a text or a notice, in runs.
 	Text []Span `json:"text,omitempty"`
@@ -66,6 +68,13 @@ type Bubble struct {
 	Articles []Article `json:"articles,omitempty"`
 	// Agent is the KfAccount that a follower is transferred to, if one is named.
 	Agent string `json:"agent,omitempty"`
+	// Rows are the lines of a template message or a subscription notice. A tap on
+	// it opens the mini program of AppID and PagePath, otherwise URL.
+	Rows     []Row  `json:"rows,omitempty"`
+	AppID    string `json:"app_id,omitempty"`
+	PagePath string `json:"page_path,omitempty"`
+	// MediaIDs are those of the images of a mass message.
+	MediaIDs []string `json:"media_ids,omitempty"`
 }
 
 // Article is one entry of a news reply.
