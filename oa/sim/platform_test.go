@@ -15,7 +15,7 @@ import (
 
 // account is an account in one of the modes, with a server of oa.
 func account(mode oa.Mode) sim.AccountConfig {
-	c := sim.AccountConfig{AppID: "wx0123456789abcdef", Token: "hello", Mode: mode}
+	c := sim.AccountConfig{AppID: "wx0123456789abcdef", OriginalID: gh, Token: "hello", Mode: mode}
 	if mode != oa.Plain {
 		c.AESKey = aesKey
 	}
