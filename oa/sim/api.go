@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/wenzihq/wenzi/catalogue"
+	"github.com/wenzihq/wenzi/oa/api"
 )
 
 // maxUpload is the most bytes of a request that are read: the largest upload is
@@ -93,9 +94,10 @@ type page struct {
 	html     string
 }
 
-// decode reads the JSON body.
+// decode reads the JSON body, numbers in quotes for numbers and the like
+// (reference api-rules §3).
 func (c *call) decode(v any) error {
-	if err := json.Unmarshal(c.body, v); err != nil {
+	if err := api.Decode(c.body, v); err != nil {
 		return failf(47001, "data format error: %v", err)
 	}
 	return nil
