@@ -144,6 +144,9 @@ func (c *call) serve(w http.ResponseWriter) (any, error) {
 	if !c.p.sleep(trouble.APILatency) {
 		return nil, &failure{cut: true}
 	}
+	if answer := c.hostedMedia(); answer != nil {
+		return answer, nil
+	}
 	if err := c.find(); err != nil {
 		return nil, err
 	}

@@ -116,11 +116,13 @@ func (f *Follower) Tap(link Span) *Sent {
 	return f.Send(&oa.TextMessage{Content: link.Say, MenuID: link.MenuID})
 }
 
-// Image sends a picture; its content can be fetched by its MediaId.
+// Image sends a picture; its content can be fetched by its MediaId, and from its
+// PicUrl by a [Platform.Client].
 func (f *Follower) Image(content []byte) *Sent {
-	m := &oa.ImageMessage{MediaID: f.account.keepMedia("image", "image.jpg", content)}
-	m.PicURL = "http://mmbiz.qpic.cn/mmbiz_jpg/" + m.MediaID + "/0"
-	return f.Send(m)
+	p := f.account.p
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return f.act(f.account.imageMessage(content))
 }
 
 // Voice sends a voice message. recognition is WeChat's speech-to-text, which
