@@ -31,8 +31,7 @@ type Follower struct {
 	event       window
 	lastAct     time.Time
 	typingUntil time.Time
-	agent       string    // who the follower is talking to
-	agentUntil  time.Time // the session ends when nobody says anything
+	session     *session // with a human agent; see Follower.inSession
 
 	accepts map[string]int // subscription notices agreed to, by template
 }
@@ -99,7 +98,8 @@ func (f *Follower) Unsubscribe() *Sent {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := f.act(e)
-	f.following, f.message, f.event, f.agent = false, window{}, window{}, ""
+	f.leaveAgents()
+	f.following, f.message, f.event = false, window{}, window{}
 	return s
 }
 
@@ -261,8 +261,7 @@ func (f *Follower) act(m oa.Message) *Sent {
 	}
 	_, isEvent := m.(oa.Event)
 	f.opened(m)
-	if !isEvent && f.withAgent() {
-		f.agentUntil = a.p.now().Add(agentIdle)
+	if !isEvent && f.toldAgent(m) {
 		return f.undelivered(m, remark(RuleNotPushed, "正在和人工客服对话，消息只到客服", "a human agent has the chat, the message goes there only"))
 	}
 	s := a.send(m, f)
@@ -282,15 +281,6 @@ func (f *Follower) undelivered(m oa.Message, why *Remark) *Sent {
 // own is the follower's message as a bubble.
 func own(m oa.Message) Bubble {
 	return Bubble{Kind: m.Head().MsgType, Text: []Span{{Text: Describe(m)}}}
-}
-
-// agentIdle is how long a session with a human agent lasts without a word
-// (reference §9.2).
-const agentIdle = 30 * time.Minute
-
-// withAgent reports whether a human agent has the chat. p.mu is held.
-func (f *Follower) withAgent() bool {
-	return !f.agentUntil.IsZero() && f.account.p.now().Before(f.agentUntil)
 }
 
 func (f *Follower) hasTag(id int) bool { return slices.Contains(f.tagIDs, id) }
