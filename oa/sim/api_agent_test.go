@@ -588,3 +588,20 @@ func TestMessageRecordsAreBounded(t *testing.T) {
 		}
 	}
 }
+
+// A message in an agent's name says so.
+func TestCustomMessageOfAgent(t *testing.T) {
+	p, c, _ := menuPlatform(t, nil)
+	u := p.Follower()
+	agentNew(t, p.Account, "a1@test", false)
+	u.Say("在吗")
+	m := api.CustomText(u.OpenID(), "在")
+	m.CustomService.KFAccount = "a1@test"
+	if err := c.CustomMessage.Send(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	chat := u.Chat()
+	if last := chat[len(chat)-1]; last.Agent != "a1@test" || last.Via != sim.ViaPush {
+		t.Errorf("%+v", last)
+	}
+}

@@ -449,6 +449,9 @@ func TestFollowersMedia(t *testing.T) {
 		if _, _, body := mediaFetch(t, p.Client(), got.VideoURL); body != "film" {
 			t.Errorf("%q", body)
 		}
+		if err := c.CustomMessage.Send(t.Context(), api.CustomVideo(u.OpenID(), api.MessageVideo{MediaID: f.MediaID, ThumbMediaID: f.ThumbMediaID})); err != nil {
+			t.Error(err)
+		}
 	})
 }
 
