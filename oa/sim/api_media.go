@@ -176,6 +176,9 @@ func materialDelete(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.account.menus.uses(m.id) {
+		return nil, fail(48005)
+	}
 	s := &c.account.media
 	s.forget(m)
 	s.permanent = slices.DeleteFunc(s.permanent, func(n *medium) bool { return n == m })

@@ -246,9 +246,3 @@ func (f *Follower) showTyping(on bool) {
 	}
 	say(on)
 }
-
-// miniProgramID reports whether an AppID can be a mini program's: they are in
-// lower case.
-func miniProgramID(appID string) bool {
-	return strings.HasPrefix(appID, "wx") && appID == strings.ToLower(appID)
-}

@@ -47,6 +47,9 @@ type Profile struct {
 	City           string `json:"city,omitempty"`
 	ClientPlatform int    `json:"client_platform,omitempty"` // 1 iOS, 2 Android, 3 others
 	UnionID        string `json:"unionid,omitempty"`
+	// ScanResult is what the phone's scanner reads for a menu button; empty is an
+	// address of example.com.
+	ScanResult string `json:"scan_result,omitempty"`
 }
 
 // OpenID returns the follower's OpenID.
