@@ -50,7 +50,6 @@ type Account struct {
 	config    AccountConfig
 	followers map[string]*Follower
 	order     []*Follower
-	menuID    int64
 
 	tokens    tokenState
 	usage     usageState

@@ -146,6 +146,9 @@ func (c *call) serve(w http.ResponseWriter) (any, error) {
 	if !c.p.sleep(trouble.APILatency) {
 		return nil, &failure{cut: true}
 	}
+	if answer := c.hostedMedia(); answer != nil {
+		return answer, nil
+	}
 	// The body is read before anything is locked.
 	var err error
 	if c.body, err = io.ReadAll(http.MaxBytesReader(w, c.r.Body, maxUpload)); err != nil {

@@ -31,9 +31,10 @@ func (c *call) check() error {
 	return nil
 }
 
-// otherwiseGiven are query parameters that may be given in another way
-// (reference api-rules §20).
+// otherwiseGiven are parameters that may be given in another way: those of the
+// query in the body, those of the body in the query (reference api-rules §20).
 var otherwiseGiven = map[string][]string{
+	"kf_delete":            {"kf_account"},
 	"oauth_authorize_page": {"appid", "redirect_uri", "response_type", "scope"}, // a page says itself what is missing
 	"component_login_page": {"component_appid", "pre_auth_code", "redirect_uri"},
 }
@@ -91,8 +92,14 @@ func literalEscapes(body []byte) []byte {
 }
 
 func (c *call) checkJSON() error {
+	fields := slices.Clone(c.endpoint.Request.Body)
+	for i := range fields {
+		if f := &fields[i]; c.query.Get(f.Name) != "" && slices.Contains(otherwiseGiven[c.endpoint.ID], f.Name) {
+			f.Required = false
+		}
+	}
 	if len(bytes.TrimSpace(c.body)) == 0 {
-		if len(c.endpoint.Request.Body) == 0 || !slices.ContainsFunc(c.endpoint.Request.Body, func(f catalogue.Field) bool { return f.Required }) {
+		if !slices.ContainsFunc(fields, func(f catalogue.Field) bool { return f.Required }) {
 			return nil
 		}
 		return fail(44002)
@@ -113,7 +120,7 @@ func (c *call) checkJSON() error {
 	if !ok {
 		return fail(47001)
 	}
-	return checkObject(object, c.endpoint.Request.Body)
+	return checkObject(object, fields)
 }
 
 func checkObject(object map[string]any, fields []catalogue.Field) error {
@@ -206,11 +213,24 @@ func (c *call) checkForm(parts []catalogue.Field) error {
 				return failf(40005, "invalid file type: %s", ext)
 			}
 			if a.MaxBytes > 0 && int64(len(u.content)) > a.MaxBytes {
-				return failf(40009, "invalid file size: %d bytes", len(u.content))
+				return failf(c.tooLarge(kind), "invalid file size: %d bytes", len(u.content))
 			}
 		}
 	}
 	return nil
+}
+
+// tooLarge is the code for a file over its limit. Endpoints without a code for
+// the kind of file have one for all.
+func (c *call) tooLarge(kind string) int {
+	code := map[string]int{"voice": 40010, "video": 40011, "thumb": 40012}[kind]
+	switch {
+	case code == 0:
+		return 40009
+	case slices.Contains(c.endpoint.Errcodes, code):
+		return code
+	}
+	return 40006
 }
 
 // upload is one part of a form.

@@ -27,6 +27,7 @@ const (
 	ViaSubscription Via = "subscribe" // a subscription notice
 	ViaMass         Via = "mass"      // a mass send or its preview
 	ViaMenu         Via = "menu"      // a menu button that shows material
+	ViaAgent        Via = "agent"     // what a human agent says
 )
 
 // Entry is one thing in a follower's chat.

@@ -31,8 +31,7 @@ type Follower struct {
 	event       window
 	lastAct     time.Time
 	typingUntil time.Time
-	agent       string    // who the follower is talking to
-	agentUntil  time.Time // the session ends when nobody says anything
+	session     *session // with a human agent; see Follower.inSession
 
 	accepts map[string]int // subscription notices agreed to, by template or by onetimeKey
 }
@@ -49,6 +48,9 @@ type Profile struct {
 	ClientPlatform int    `json:"client_platform,omitempty"` // 1 iOS, 2 Android, 3 others
 	UnionID        string `json:"unionid,omitempty"`
 	WeChatID       string `json:"wechat_id,omitempty"` // 微信号, to which a mass message can be previewed
+	// ScanResult is what the phone's scanner reads for a menu button; empty is an
+	// address of example.com.
+	ScanResult string `json:"scan_result,omitempty"`
 }
 
 // OpenID returns the follower's OpenID.
@@ -104,8 +106,9 @@ func (f *Follower) Unsubscribe() *Sent {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := f.act(e)
+	f.leaveAgents()
 	f.unfollow()
-	f.message, f.event, f.agent = window{}, window{}, ""
+	f.message, f.event = window{}, window{}
 	return s
 }
 
@@ -122,11 +125,13 @@ func (f *Follower) Tap(link Span) *Sent {
 	return f.Send(&oa.TextMessage{Content: link.Say, MenuID: link.MenuID})
 }
 
-// Image sends a picture; its content can be fetched by its MediaId.
+// Image sends a picture; its content can be fetched by its MediaId, and from its
+// PicUrl by a [Platform.Client].
 func (f *Follower) Image(content []byte) *Sent {
-	m := &oa.ImageMessage{MediaID: f.account.keepMedia("image", "image.jpg", content)}
-	m.PicURL = "http://mmbiz.qpic.cn/mmbiz_jpg/" + m.MediaID + "/0"
-	return f.Send(m)
+	p := f.account.p
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return f.act(f.account.imageMessage(content))
 }
 
 // Voice sends a voice message. recognition is WeChat's speech-to-text, which
@@ -265,8 +270,7 @@ func (f *Follower) act(m oa.Message) *Sent {
 	}
 	_, isEvent := m.(oa.Event)
 	f.opened(m)
-	if !isEvent && f.withAgent() {
-		f.agentUntil = a.p.now().Add(agentIdle)
+	if !isEvent && f.toldAgent(m) {
 		return f.undelivered(m, remark(RuleNotPushed, "正在和人工客服对话，消息只到客服", "a human agent has the chat, the message goes there only"))
 	}
 	s := a.send(m, f)
@@ -286,15 +290,6 @@ func (f *Follower) undelivered(m oa.Message, why *Remark) *Sent {
 // own is the follower's message as a bubble.
 func own(m oa.Message) Bubble {
 	return Bubble{Kind: m.Head().MsgType, Text: []Span{{Text: Describe(m)}}}
-}
-
-// agentIdle is how long a session with a human agent lasts without a word
-// (reference §9.2).
-const agentIdle = 30 * time.Minute
-
-// withAgent reports whether a human agent has the chat. p.mu is held.
-func (f *Follower) withAgent() bool {
-	return !f.agentUntil.IsZero() && f.account.p.now().Before(f.agentUntil)
 }
 
 func (f *Follower) hasTag(id int) bool { return slices.Contains(f.tagIDs, id) }

@@ -126,6 +126,10 @@ func say(b *strings.Builder, name, text, info string) {
 
 // String is the bubble as text, as near to what the follower sees as it gets.
 func (b Bubble) String() string {
+	if b.AI {
+		b.AI = false
+		return b.String() + "\n（内容由第三方 AI 生成）"
+	}
 	if s := b.card(); s != "" {
 		return s
 	}
@@ -138,12 +142,16 @@ func (b Bubble) String() string {
 		return join("[视频]", b.Title, b.MediaID) + below(b.Description)
 	case "music":
 		return join("[音乐]", b.Title, b.ThumbMediaID) + below(b.Description, b.URL, b.HQURL)
-	case "news", "mpnews":
+	case "news", "mpnews", "mpnewsarticle":
 		var s []string
 		for _, a := range b.Articles {
 			s = append(s, join("[图文]", a.Title)+below(a.Description, a.PicURL, a.URL))
 		}
 		return strings.Join(s, "\n")
+	case "miniprogrampage":
+		return join("[小程序]", b.Title) + below(join(b.AppID, b.PagePath))
+	case "wxcard":
+		return join("[卡券]", b.CardID)
 	case "transfer_customer_service":
 		return join("[转人工客服]", b.Agent)
 	case "transfer_biz_ai_ivr":

@@ -10,8 +10,9 @@ import (
 type Span struct {
 	Text string `json:"text"`
 	URL  string `json:"url,omitempty"`
-	// Say and MenuID are set for a weixin://bizmsgmenu link: who taps it sends
-	// Say as a text message with that bizmsgmenuid.
+	// Say and MenuID are set for a weixin://bizmsgmenu link and for an entry of a
+	// menu message: who taps it sends Say as a text message with that
+	// bizmsgmenuid.
 	Say    string `json:"say,omitempty"`
 	MenuID string `json:"menu_id,omitempty"`
 }

@@ -47,37 +47,45 @@ func remark(rule Rule, chinese, english string, args ...any) *Remark {
 	return &Remark{Rule: rule, Chinese: fmt.Sprintf(chinese, args...), English: fmt.Sprintf(english, args...)}
 }
 
-// Bubble is one thing that a reply puts into the chat.
+// Bubble is one thing that a reply or a push puts into the chat.
 type Bubble struct {
-	// Kind is the MsgType of the reply, or "notice" for the [FaultNotice].
-	// "template", "subscription" and "mpnews" are template messages, subscription
-	// notices and the articles of a mass message.
+	// Kind is the MsgType of the reply or the msgtype of the customer-service
+	// message, or "notice" for the [FaultNotice]. "template" and "subscription" are
+	// template messages and subscription notices.
 	Kind string `json:"kind"`
-	// Text is that of a text or a notice, in runs.
+	// Text is that of a text, a menu message (msgmenu) or a notice, in runs.
 	Text []Span `json:"text,omitempty"`
-	// MediaID is that of an image, voice or video.
+	// MediaID is that of an image, voice, video or of articles (mpnews), or the
+	// article_id of a published one (mpnewsarticle).
 	MediaID string `json:"media_id,omitempty"`
-	// Title and Description are those of a video or of music.
+	// Title and Description are those of a video or of music; a mini program's
+	// card has a title.
 	Title       string `json:"title,omitempty"`
 	Description string `json:"description,omitempty"`
-	// URL, HQURL and ThumbMediaID are those of music.
+	// URL, HQURL and ThumbMediaID are those of music; a video and a mini program's
+	// card have a cover too.
 	URL          string `json:"url,omitempty"`
 	HQURL        string `json:"hq_url,omitempty"`
 	ThumbMediaID string `json:"thumb_media_id,omitempty"`
-	// Articles are those of a news reply that WeChat shows.
+	// Articles are those that WeChat shows.
 	Articles []Article `json:"articles,omitempty"`
 	// Agent is the KfAccount that a follower is transferred to, if one is named.
 	Agent string `json:"agent,omitempty"`
 	// Rows are the lines of a template message or a subscription notice. A tap on
-	// it opens the mini program of AppID and PagePath, otherwise URL.
+	// it opens the mini program of AppID and PagePath, otherwise URL. A mini
+	// program's card (miniprogrampage) has both too.
 	Rows     []Row  `json:"rows,omitempty"`
 	AppID    string `json:"app_id,omitempty"`
 	PagePath string `json:"page_path,omitempty"`
 	// MediaIDs are those of the images of a mass message.
 	MediaIDs []string `json:"media_ids,omitempty"`
+	// CardID is that of a card or coupon (wxcard).
+	CardID string `json:"card_id,omitempty"`
+	// AI adds the note that the message was made by an AI (aimsgcontext).
+	AI bool `json:"ai,omitempty"`
 }
 
-// Article is one entry of a news reply.
+// Article is one entry of a news message.
 type Article struct {
 	Title       string `json:"title"`
 	Description string `json:"description"`
