@@ -48,11 +48,6 @@ func (s *draftState) remove(d *draft) bool {
 	return true
 }
 
-// hasMaterial reports whether the account has material with that id.
-//
-// TODO: ask the account's media; until then every id is one.
-func (a *Account) hasMaterial(mediaID string) bool { return mediaID != "" }
-
 func draftAdd(c *call) (any, error) {
 	var req struct {
 		Articles []draftArticle `json:"articles"`

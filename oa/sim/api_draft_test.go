@@ -97,8 +97,8 @@ func TestDraftLimits(t *testing.T) {
 	pictures := func(n int) func(*api.Article) {
 		return func(a *api.Article) {
 			a.ArticleType, a.ThumbMediaID, a.Content = "newspic", "", "文字"
-			for i := range n {
-				a.ImageInfo.ImageList = append(a.ImageInfo.ImageList, api.ArticleImage{ImageMediaID: fmt.Sprint("IMAGE", i)})
+			for range n {
+				a.ImageInfo.ImageList = append(a.ImageInfo.ImageList, api.ArticleImage{ImageMediaID: "IMAGE"})
 			}
 		}
 	}

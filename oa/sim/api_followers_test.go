@@ -21,9 +21,10 @@ import (
 )
 
 // apiClientFollowers is a client of the platform's first account, for the tests
-// of all that is about followers. It checks the shape of every answer.
+// of all that is about followers, and some material. It checks the shape of every answer.
 func apiClientFollowers(t *testing.T, p *sim.Platform) *api.Client {
 	t.Helper()
+	p.Accounts()[0].KeepMaterial("THUMB", "VIDEO", "VOICE", "IMAGE", "P1", "P2")
 	c := p.Accounts()[0].Config()
 	client, err := api.NewClient(api.Account{AppID: c.AppID, Secret: api.Secret(c.AppSecret)},
 		api.WithHTTPClient(&http.Client{Transport: shapes{t, p.Client().Transport}}), api.WithClock(p.Now))

@@ -250,7 +250,7 @@ func TestPress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, c, in := menuPlatform(t, nil)
 		u := p.Follower()
-		p.Account.KeepArticles("ARTICLE", sim.Article{Title: "文章", URL: "https://mp.weixin.qq.com/s/a"})
+		p.Account.KeepArticle("ARTICLE", "文章", "https://mp.weixin.qq.com/s/a")
 		image, err := c.Material.Add(t.Context(), api.MaterialAddRequest{Type: "image", Media: mediaFile("a.png", "png")})
 		if err != nil {
 			t.Fatal(err)

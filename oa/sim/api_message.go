@@ -190,7 +190,7 @@ func menuSpans(m *api.MessageMenu) ([]Span, error) {
 // articleBubble shows articles by their article_id, or by their media_id; the
 // error is 40007. p.mu is held.
 func (a *Account) articleBubble(kind, id string) (Bubble, error) {
-	articles := a.media.articles[id]
+	articles := a.articles(id)
 	if len(articles) == 0 {
 		return Bubble{}, fail(40007)
 	}

@@ -20,7 +20,7 @@ func TestCustomMessages(t *testing.T) {
 	u := p.Follower()
 	p.SetSettings(sim.Settings{MessageQuota: 100})
 	u.Say("在吗")
-	p.Account.KeepArticles("ARTICLE", sim.Article{Title: "文章", URL: "https://mp.weixin.qq.com/s/a"})
+	p.Account.KeepArticle("ARTICLE", "文章", "https://mp.weixin.qq.com/s/a")
 	upload := func(kind, name string) string {
 		got, err := c.Media.Upload(t.Context(), api.MediaUploadRequest{Type: kind, Media: mediaFile(name, "x")})
 		if err != nil {

@@ -1,10 +1,24 @@
 package sim
 
-// KeepArticles makes articles known, as publishing them does.
-func (a *Account) KeepArticles(id string, articles ...Article) {
+// KeepArticle makes an article known under an id of one's own, as publishing it
+// does.
+func (a *Account) KeepArticle(id, title, url string) {
 	a.p.mu.Lock()
 	defer a.p.mu.Unlock()
-	a.keepArticles(id, articles)
+	job := &publication{articleID: id, status: publishDone, articles: []publishedArticle{{draftArticle: draftArticle{Title: title, URL: url}}}}
+	a.drafts.jobs = append(a.drafts.jobs, job)
+}
+
+// KeepMaterial makes material known under ids of one's own.
+func (a *Account) KeepMaterial(ids ...string) {
+	a.p.mu.Lock()
+	defer a.p.mu.Unlock()
+	for _, id := range ids {
+		m := a.addPermanent(&medium{kind: mediaImage, name: "picture.jpg"}, samplePicture)
+		delete(a.media.files, m.id)
+		m.id = id
+		a.media.files[id] = m
+	}
 }
 
 // Block puts a follower on the blacklist, as the API does.

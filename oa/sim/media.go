@@ -18,8 +18,7 @@ type mediaState struct {
 	files     map[string]*medium // by id
 	temporary []*medium          // oldest first
 	permanent []*medium          // oldest first
-	articles  map[string][]Article
-	kept      int // bytes of the contents that are kept
+	kept      int                // bytes of the contents that are kept
 }
 
 // medium is a file of an account (reference api-rules §4).
@@ -100,18 +99,27 @@ func (a *Account) addPermanent(m *medium, content []byte) *medium {
 	return m
 }
 
-// keepArticles makes articles known that menus and messages can show: published
-// ones by their article_id, others by their media_id. None takes the id back.
-// p.mu is held.
-func (a *Account) keepArticles(id string, articles []Article) {
-	s := &a.media
-	if s.articles == nil {
-		s.articles = map[string][]Article{}
+// articles are those that menus and messages can show: published ones by their
+// article_id, drafts by their media_id. p.mu is held.
+func (a *Account) articles(id string) []Article {
+	if id == "" {
+		return nil
 	}
-	s.articles[id] = articles
-	if len(articles) == 0 {
-		delete(s.articles, id)
+	if d := a.drafts.find(id); d != nil {
+		return newsBubble(published(d.articles)).Articles
 	}
+	for _, job := range a.drafts.jobs {
+		if job.articleID == id {
+			return newsBubble(job.articles).Articles
+		}
+	}
+	return nil
+}
+
+// hasMaterial reports whether there is material with that id now. p.mu is held.
+func (a *Account) hasMaterial(id string) bool {
+	m := a.media.files[id]
+	return m != nil && !m.expired(a.p.now())
 }
 
 // findMedia finds temporary or permanent material that can be sent now; the
