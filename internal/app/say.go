@@ -2,13 +2,13 @@ package app
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"maps"
 	"net/http"
-	"net/url"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,8 +21,9 @@ import (
 	"github.com/wenzihq/wenzi/oa/sim"
 )
 
-// sayCmd plays WeChat once. Its exit status is 0 for an answer that WeChat would
-// show or a right `success`, 1 for any other, 2 for flags that do not fit.
+// sayCmd plays WeChat for one message: a follower's chat with one thing said. Its
+// exit status is 0 for an answer that WeChat would show or a right `success`, be
+// it to a repeat; 1 for any other; 2 for flags that do not fit.
 type sayCmd struct {
 	Text []string `arg:"" optional:"" help:"要说的话；有 --image 等参数时是素材 id、标题、地名或网址 — the text, or what the flag of its kind needs."`
 
@@ -40,18 +41,13 @@ type sayCmd struct {
 	Key         string `group:"细节 — details" help:"事件的 EventKey — the event's EventKey."`
 	Scene       string `group:"细节 — details" help:"二维码的场景值，用于 --event subscribe 或 SCAN — the QR code's scene."`
 	MsgID       int64  `group:"细节 — details" help:"消息的 MsgId，默认每次不同；相同即为重复投递 — the same one again repeats a message."`
-	OpenID      string `name:"openid" group:"细节 — details" default:"oWenziSayAAAAAAAAAAAAAAAAAAA" help:"粉丝的 OpenID — the follower's OpenID."`
-	To          string `group:"细节 — details" default:"gh_0123456789ab" help:"公众号的原始 ID — the account's original ID."`
+	Once        bool   `group:"细节 — details" help:"只投递一次，不像微信那样重试 — deliver once, without WeChat's repeats."`
 
-	URL    string `group:"对谁说 — to whom" default:"http://127.0.0.1:8080/wechatMP/hello" help:"服务器地址 — URL of the server."`
-	Token  string `group:"对谁说 — to whom" help:"Token，默认是 URL 的最后一段 — default: the URL's last element."`
-	Mode   string `group:"对谁说 — to whom" placeholder:"plain|compat|secure" help:"加解密方式；有 --aes-key 时默认 secure，否则 plain — default: secure with --aes-key, else plain."`
-	AESKey string `name:"aes-key" group:"对谁说 — to whom" help:"EncodingAESKey，43 个字符 — 43 characters."`
-	AppID  string `name:"app-id" group:"对谁说 — to whom" help:"AppID（wx…）。"`
-	Raw    bool   `group:"对谁说 — to whom" help:"打印收发的原文，含签名 — print the bytes sent and got, with the signature."`
+	target
+	Raw bool `group:"对谁说 — to whom" help:"打印收发的原文，含签名 — print the bytes sent and got, with the signature."`
 }
 
-// Run makes the exchange and prints it.
+// Run says it and prints what comes of it.
 func (c *sayCmd) Run(e *env) error {
 	account, err := c.account()
 	if err != nil {
@@ -60,69 +56,131 @@ func (c *sayCmd) Run(e *env) error {
 	if err := c.consistent(); err != nil {
 		return errUsage{err}
 	}
-	transport := sim.NewTransport()
-	defer transport.CloseIdleConnections()
-	wechat := sim.Sender{Account: account, URL: c.URL, Transport: transport}
-	var exchange *sim.Exchange
-	if c.Check {
-		exchange, err = wechat.Check(e.ctx)
-	} else {
-		var m oa.Message
+	var m oa.Message
+	if !c.Check {
 		if m, err = c.message(time.Now()); err != nil {
 			return errUsage{err}
 		}
-		exchange, err = wechat.Deliver(e.ctx, m)
 	}
+	p := sim.New(c.settings())
+	defer p.Close()
+	a, err := p.NewAccount(account)
 	if err != nil {
 		return err
 	}
-	if err := c.print(e.stdout, exchange); err != nil {
+	if c.Check {
+		x, err := a.Check(e.ctx)
+		if err != nil {
+			return err
+		}
+		if err := c.print(e.stdout, x, x.Transcript()+nextStep(x)); err != nil {
+			return err
+		}
+		return unless(x.Verdict.OK())
+	}
+	f := a.FollowerWith(c.OpenID)
+	f.SetFollowing(true)
+	return c.follow(e, p, f, m)
+}
+
+// settings are WeChat's facts, but for a media id that only WeChat knows, and
+// for a server that is not there, for which nobody has to wait.
+func (c *sayCmd) settings() sim.Settings {
+	s := sim.Settings{Rules: sim.Rules{AllowUnknownMedia: true}, BreaksRepeatAtOnce: true}
+	if c.Once {
+		s.Deliveries, s.QuickRepeats = 1, -1
+	}
+	return s
+}
+
+// follow sends the message and prints its deliveries as they are made.
+func (c *sayCmd) follow(e *env, p *sim.Platform, f *sim.Follower, m oa.Message) error {
+	p.Events(0) // they are kept from now on
+	s := f.Send(m)
+	var last sim.Attempt
+	for a := range attempts(e.ctx, p, s) {
+		text := a.Transcript()
+		if a.Number == 1 {
+			text = sim.Line("我", sim.Describe(m), "") + text
+		}
+		if err := c.print(e.stdout, a.Exchange, text); err != nil {
+			return err
+		}
+		last = a
+	}
+	fate := s.Fate()
+	if fate == sim.OnItsWay {
+		return fmt.Errorf("没有等到结果就停下了（given up before an answer was there）: %w", context.Cause(e.ctx))
+	}
+	rest := ""
+	if why := s.Reason(); why != nil {
+		rest += "微信没有推送：" + why.String() + "\n"
+	}
+	if !c.Once && noticeAfter(f, s) {
+		rest += sim.Line("公众号", sim.FaultNotice, "")
+	}
+	if last.Exchange != nil {
+		rest += nextStep(last.Exchange)
+	}
+	if _, err := io.WriteString(e.stdout, rest); err != nil {
 		return err
 	}
-	if !exchange.Verdict.OK() {
+	return unless(fate == sim.Replied || fate == sim.Silent)
+}
+
+// unless is the exit status of what has been printed.
+func unless(ok bool) error {
+	if !ok {
 		return errSilent{}
 	}
 	return nil
 }
 
-func (c *sayCmd) print(w io.Writer, x *sim.Exchange) error {
-	out := x.Transcript()
-	if next := nextStep(x); next != "" {
-		out += next + "\n"
+// attempts yields the deliveries of a message as they are made, until there are
+// no more or the context ends. The platform's events must have been asked for
+// before the message was sent.
+func attempts(ctx context.Context, p *sim.Platform, s *sim.Sent) iter.Seq[sim.Attempt] {
+	return func(yield func(sim.Attempt) bool) {
+		for seen := 0; ; {
+			_, changed := p.Events(0)
+			over := s.Fate() != sim.OnItsWay
+			for _, a := range s.Attempts()[seen:] {
+				seen++
+				if !yield(a) {
+					return
+				}
+			}
+			if over {
+				return
+			}
+			select {
+			case <-changed:
+			case <-s.Done():
+			case <-ctx.Done():
+				return
+			}
+		}
 	}
+}
+
+// noticeAfter reports whether the fault notice was shown after all deliveries had
+// failed.
+func noticeAfter(f *sim.Follower, s *sim.Sent) bool {
+	return slices.ContainsFunc(f.Chat(), func(e sim.Entry) bool {
+		return e.Message == s.ID && e.From == sim.FromWeChat && e.Delivery == 0
+	})
+}
+
+func (c *sayCmd) print(w io.Writer, x *sim.Exchange, text string) error {
 	if c.Raw {
 		raw, err := rawExchange(x)
 		if err != nil {
 			return err
 		}
-		out += "\n" + raw
+		text += "\n" + raw
 	}
-	_, err := io.WriteString(w, out)
+	_, err := io.WriteString(w, text)
 	return err
-}
-
-// account is the one whose WeChat is played.
-func (c *sayCmd) account() (oa.Account, error) {
-	a := oa.Account{Token: c.Token, AESKey: c.AESKey, AppID: c.AppID}
-	u, err := url.Parse(c.URL)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return a, errors.New("--url: 应是 http://主机/路径 或 https://主机/路径（must be http://host/path or https://host/path）")
-	}
-	if last := path.Base(u.Path); a.Token == "" && last != "/" && last != "." {
-		a.Token = last
-	}
-	if a.Token == "" {
-		return a, errors.New("--token: URL 没有路径时要给出 Token（must be given, the URL has no path to take it from）")
-	}
-	if c.Mode != "" {
-		if a.Mode, err = oa.ParseMode(c.Mode); err != nil {
-			return a, fmt.Errorf("--mode: 应是 plain、compat 或 secure，现在是 %q（must be plain, compat or secure）", c.Mode)
-		}
-	}
-	if err := a.Validate(); err != nil {
-		return a, fmt.Errorf("--mode、--aes-key、--app-id 要配合: %w", err)
-	}
-	return a, nil
 }
 
 // message is what the flags say, at the time it is said.
@@ -223,13 +281,20 @@ func (c *sayCmd) event(now time.Time) (oa.Message, error) {
 	return m, err
 }
 
-// nextStep says what to do about a problem, where that can be said.
+// nextStep is a line that says what to do about a problem, where that can be
+// said.
 func nextStep(x *sim.Exchange) string {
-	p := x.Verdict.Problem
-	if p == nil {
+	if x.Verdict.Problem == nil {
 		return ""
 	}
-	switch p.Rule {
+	if step := stepAfter(x); step != "" {
+		return step + "\n"
+	}
+	return ""
+}
+
+func stepAfter(x *sim.Exchange) string {
+	switch x.Verdict.Problem.Rule {
 	case sim.RuleConnection:
 		if errors.Is(x.Response.Err, syscall.ECONNREFUSED) {
 			return "下一步：服务没有在这个地址运行。先运行 wenzi serve，或用 --url 给出地址（next: is `wenzi serve` running? otherwise give --url）"

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/wenzihq/wenzi/oa"
@@ -201,6 +202,7 @@ func TestSayRefused(t *testing.T) {
 		{"check", sayTo(t, answer(200, `hello`)), []string{"--check"}, []string{"没有验证通过", `微信会拒绝这个地址：回答 "hello" 不是 echostr`}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel() // repeats take a second
 			args := append([]string{"--url", tt.url}, tt.args...)
 			if tt.name != "check" {
 				args = append(args, "你好")
@@ -218,6 +220,34 @@ func TestSayRefused(t *testing.T) {
 				t.Error("the token is shown")
 			}
 		})
+	}
+}
+
+// The answer to a repeat is an answer; a notice stands where there is none.
+func TestSayRepeats(t *testing.T) {
+	var deliveries atomic.Int32
+	failing := func(times int32) string {
+		deliveries.Store(0)
+		echo := sayEcho(t, oa.Account{Token: "hello"})
+		return sayTo(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if deliveries.Add(1) <= times {
+				panic(http.ErrAbortHandler)
+			}
+			echo.ServeHTTP(w, r)
+		}))
+	}
+	out, _, code := say(t, "--url", failing(2), "你好")
+	if code != 0 || strings.Count(out, "你好") != 2 || !strings.Contains(out, "微信会再次投递") || !strings.Contains(out, "，第 2 次投递）\n公众号    你好") ||
+		!strings.Contains(out, "，明文，text，第 3 次投递）\n") || strings.Contains(out, "下一步") {
+		t.Errorf("status %d\n%s", code, out)
+	}
+	out, _, code = say(t, "--url", failing(9), "你好")
+	if code != 1 || deliveries.Load() != 3 || !strings.Contains(out, "第 3 次投递）\n公众号    该公众号提供的服务出现故障，请稍后再试\n下一步：") {
+		t.Errorf("status %d, %d deliveries\n%s", code, deliveries.Load(), out)
+	}
+	out, _, code = say(t, "--once", "--url", failing(9), "你好")
+	if code != 1 || deliveries.Load() != 1 || strings.Contains(out, "\n公众号    该公众号提供的服务出现故障") || !strings.Contains(out, "微信会再次投递") {
+		t.Errorf("--once: status %d, %d deliveries\n%s", code, deliveries.Load(), out)
 	}
 }
 

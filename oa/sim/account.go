@@ -69,20 +69,15 @@ type Account struct {
 
 // NewAccount adds an account.
 func (p *Platform) NewAccount(c AccountConfig) (*Account, error) {
-	c.Kind = cmp.Or(c.Kind, CertifiedService)
-	if _, err := ParseKind(string(c.Kind)); err != nil {
+	if err := c.complete(); err != nil {
 		return nil, err
 	}
-	c.Rights = maps.Clone(c.Rights)
-	c.IPWhitelist = slices.Clone(c.IPWhitelist)
-	c.Token = cmp.Or(c.Token, "hello")
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return nil, errClosed
 	}
 	n := p.id()
-	c.Name = cmp.Or(c.Name, "测试号")
 	c.AppID = cmp.Or(c.AppID, fmt.Sprintf("wx%016x", n))
 	c.AppSecret = cmp.Or(c.AppSecret, fmt.Sprintf("%032x", n))
 	c.OriginalID = cmp.Or(c.OriginalID, fmt.Sprintf("gh_%012x", n))
@@ -92,19 +87,18 @@ func (p *Platform) NewAccount(c AccountConfig) (*Account, error) {
 		}
 	}
 	a := &Account{p: p, config: c, followers: map[string]*Follower{}}
-	if c.URL != "" || c.Handler != nil {
-		own := oa.Account{AppID: c.AppID, Token: c.Token, AESKey: c.AESKey, Mode: c.Mode}
-		r, err := newReceiver(ReceiverConfig{Account: own, URL: c.URL, Handler: c.Handler, Transport: c.Transport})
-		if err != nil {
-			return nil, err
-		}
-		a.receivers = append(a.receivers, r)
+	own, err := c.receiver()
+	if err != nil {
+		return nil, err
+	}
+	if own != nil {
+		a.receivers = append(a.receivers, own)
 	}
 	p.accounts = append(p.accounts, a)
 	return a, nil
 }
 
-// Config returns what the account was made with, defaults filled in.
+// Config returns the account's configuration, defaults filled in.
 func (a *Account) Config() AccountConfig {
 	a.p.mu.Lock()
 	defer a.p.mu.Unlock()
@@ -128,19 +122,6 @@ func (a *Account) SetKind(k Kind) {
 	a.p.mu.Lock()
 	defer a.p.mu.Unlock()
 	a.config.Kind = k
-}
-
-// AddReceiver authorises a third-party platform on the account: it gets its
-// own copy of every push, and its answer is shown as well (reference §0).
-func (a *Account) AddReceiver(c ReceiverConfig) error {
-	r, err := newReceiver(c)
-	if err != nil {
-		return err
-	}
-	a.p.mu.Lock()
-	defer a.p.mu.Unlock()
-	a.receivers = append(a.receivers, r)
-	return nil
 }
 
 // Follower adds somebody who does not follow the account yet.

@@ -36,8 +36,9 @@ type Entry struct {
 	At   time.Time `json:"at"`
 	From string    `json:"from"`
 	Via  Via       `json:"via,omitempty"`
-	// Message is the id of the [Sent] that the entry is, answers, or failed.
-	Message int64 `json:"message,omitempty"`
+	// Message is the id of the [Sent] that the entry is, answers, or failed. In
+	// JSON it is a string: it has more digits than a double holds.
+	Message int64 `json:"message,omitempty,string"`
 	// Delivery is which delivery of the message was answered, from 1.
 	Delivery int `json:"delivery,omitempty"`
 	// Receiver is the name of the third-party platform that answered.

@@ -57,7 +57,7 @@ type Attempt struct {
 
 // DeliveryNote is an [Attempt] in short, for [Event].
 type DeliveryNote struct {
-	Message  int64         `json:"message"`
+	Message  int64         `json:"message,string"`
 	Kind     string        `json:"kind"` // "text", "event/CLICK"
 	Receiver string        `json:"receiver,omitempty"`
 	Number   int           `json:"number"`
@@ -113,6 +113,9 @@ func (s *Sent) end(fate Fate, reason *Remark) {
 	close(s.done)
 }
 
+// systemOpenID is from whom WeChat's own events come.
+const systemOpenID = "oSystem000000000000000000000"
+
 // Notify pushes a message of WeChat's own, such as the result of a job or a
 // certification. What is empty of its header is filled in; FromUserName is a
 // system OpenID then.
@@ -125,7 +128,7 @@ func (a *Account) Notify(m oa.Message) *Sent {
 // notify is Notify with p.mu held.
 func (a *Account) notify(m oa.Message) *Sent {
 	if _, info := m.(oa.Info); !info {
-		a.fill(m, "oSystem0000000000000000000000")
+		a.fill(m, systemOpenID)
 	}
 	return a.send(m, nil)
 }
@@ -224,7 +227,7 @@ func (s *Sent) series(r *receiver) (Fate, *Remark) {
 		case Acknowledged:
 			return Silent, nil
 		}
-		p.failed(r)
+		s.failed(r)
 		if x.Verdict.Outcome == Refused {
 			return FaultShown, nil // attempt has shown the notice
 		}
@@ -362,7 +365,8 @@ func (s *Sent) fault(r *receiver) {
 
 // failed counts a failed delivery, and pauses the receiver when there were too
 // many (MarkFail, reference §4.6).
-func (p *Platform) failed(r *receiver) {
+func (s *Sent) failed(r *receiver) {
+	p := s.account.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.now()
@@ -371,7 +375,7 @@ func (p *Platform) failed(r *receiver) {
 	r.failures = append(r.failures, now)
 	if most := p.settings.markFailures(); most > 0 && len(r.failures) >= most {
 		r.failures, r.paused = nil, now.Add(p.settings.markPause())
-		p.events.add(Event{Type: EventPause, Until: r.paused})
+		p.events.add(Event{Type: EventPause, AppID: s.account.config.AppID, Until: r.paused})
 	}
 }
 

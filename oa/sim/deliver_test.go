@@ -231,7 +231,7 @@ func TestMarkFail(t *testing.T) {
 }
 
 // A second authorised platform gets its own copy and answers as well (reference §0).
-func TestReceivers(t *testing.T) {
+func TestReceiversAnswerBoth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, _ := platform(t, func(_ int, w http.ResponseWriter, r *http.Request) { io.WriteString(w, textReply(r, "我")) })
 		own := p.Account.Config()

@@ -2,6 +2,15 @@
 // phone, a public address or an account. It is as strict as the platform: what
 // WeChat would refuse is refused here, and said in one sentence.
 //
+// # A platform
+//
+// [Start] is a whole platform for a test: accounts with their followers, who act
+// and see what their phones would show; deliveries in WeChat's time, with its
+// repeats and its fault notice; and the API that the server calls, by
+// [Platform.Client]. [New] makes one that is no test's. [NewHandler] is all of it
+// under one address, with a model, a [Control] for programs in other languages,
+// and a page; `wenzi sim` serves it.
+//
 // # A message to a server
 //
 //	wechat := sim.Sender{Account: oa.Account{Token: "hello"}, URL: "http://127.0.0.1:8080/wx"}

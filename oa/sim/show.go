@@ -19,19 +19,42 @@ const (
 // Transcript is the exchange as a person would see it: who said what, how long
 // it took, what WeChat complains about. It ends with a line break.
 func (e *Exchange) Transcript() string {
-	var b strings.Builder
-	switch {
-	case e.Message != nil:
-		say(&b, "我", Describe(e.Message), "")
-		say(&b, "公众号", e.seen(), e.info())
-	default:
-		seen := "没有验证通过"
-		if e.Verdict.OK() {
-			seen = "验证通过"
-		}
-		say(&b, "微信", "验证服务器地址", "")
-		say(&b, "服务器", seen, e.info())
+	if e.Message != nil {
+		return Line("我", Describe(e.Message), "") + e.answer()
 	}
+	seen := "没有验证通过"
+	if e.Verdict.OK() {
+		seen = "验证通过"
+	}
+	return Line("微信", "验证服务器地址", "") + Line("服务器", seen, e.info()) + e.remarks()
+}
+
+// Transcript is the delivery as a person would see it, as [Exchange.Transcript]
+// has it, without what the follower said. A repeat that fails as well says why
+// in a few words.
+func (a Attempt) Transcript() string {
+	var which []string
+	if a.Number > 1 {
+		which = append(which, "第 "+strconv.Itoa(a.Number)+" 次投递")
+	}
+	if a.Receiver != "" {
+		which = append(which, "第三方平台 "+a.Receiver)
+	}
+	if a.Number > 1 && a.Exchange.Verdict.Outcome == Repeated {
+		why, _, _ := strings.Cut(a.Exchange.Verdict.Problem.Chinese, "：")
+		return Line("公众号", "（"+why+"）", a.Exchange.info(which...))
+	}
+	return a.Exchange.answer(which...)
+}
+
+// answer is what the account says, and what WeChat says of it.
+func (e *Exchange) answer(which ...string) string {
+	return Line("公众号", e.seen(), e.info(which...)) + e.remarks()
+}
+
+// remarks are what is wrong with the response, and what its author hardly meant.
+func (e *Exchange) remarks() string {
+	var b strings.Builder
 	if e.Verdict.Problem != nil {
 		b.WriteString(e.complaint())
 	}
@@ -77,8 +100,8 @@ func (e *Exchange) seen() string {
 	return "（没有看到回复）"
 }
 
-// info is how the answer came about: time, mode, kind.
-func (e *Exchange) info() string {
+// info is how the answer came about: time, mode, kind, and which it is.
+func (e *Exchange) info(which ...string) string {
 	parts := []string{spent(e.Response.Elapsed), chineseMode(e.Mode)}
 	switch v := e.Verdict; {
 	case v.Outcome == Answered:
@@ -88,7 +111,7 @@ func (e *Exchange) info() string {
 	case v.Outcome == Acknowledged && len(v.Notes) == 0:
 		parts = append(parts, "success")
 	}
-	return "（" + strings.Join(parts, "，") + "）"
+	return "（" + strings.Join(append(parts, which...), "，") + "）"
 }
 
 func spent(d time.Duration) string {
@@ -111,17 +134,22 @@ func chineseMode(m oa.Mode) string {
 	return "明文"
 }
 
-// say writes what somebody says beside the name, and info behind the last line.
-func say(b *strings.Builder, name, text, info string) {
+// Line is what somebody says as a line of a transcript: the name, the text, and
+// info behind the last line of the text. What would steer a terminal is taken
+// out. It ends with a line break.
+func Line(name, text, info string) string {
+	var b strings.Builder
 	lines := strings.Split(printable(text), "\n")
+	name = printable(name)
 	for i, line := range lines {
 		line = pad(name, nameWidth) + line
 		if i == len(lines)-1 && info != "" {
-			line = pad(line, nameWidth+textWidth) + info
+			line = pad(line, nameWidth+textWidth) + printable(info)
 		}
 		b.WriteString(strings.TrimRight(line, " ") + "\n")
 		name = ""
 	}
+	return b.String()
 }
 
 // String is the bubble as text, as near to what the follower sees as it gets.

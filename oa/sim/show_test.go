@@ -3,10 +3,13 @@ package sim_test
 import (
 	"context"
 	"flag"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -97,5 +100,53 @@ func TestDescribe(t *testing.T) {
 		if got := sim.Describe(tt.message); got != tt.want {
 			t.Errorf("%T: %q, want %q", tt.message, got, tt.want)
 		}
+	}
+}
+
+// A repeat says which it is, and why it failed in a few words.
+func TestAttemptTranscripts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := account(oa.Plain)
+		n := 0
+		p := sim.Start(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if n++; n < 3 {
+				w.WriteHeader(500)
+			}
+			io.WriteString(w, "success")
+		}), c)
+		fails := sim.ReceiverConfig{Name: "agency", Account: oa.Account{Token: "x"}, Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			panic(http.ErrAbortHandler)
+		})}
+		if err := p.Account.AddReceiver(fails); err != nil {
+			t.Fatal(err)
+		}
+		s := p.Follower().Say("你好")
+		s.Wait(t.Context())
+		var own, other strings.Builder
+		for _, a := range s.Attempts() {
+			if a.Receiver == "" {
+				own.WriteString(a.Transcript())
+			} else {
+				other.WriteString(a.Transcript())
+			}
+		}
+		want := `公众号    （没有看到回复）              （不到 1 毫秒，明文）
+微信会拒绝这个回复：HTTP 状态是 500，必须是 200（WeChat would refuse the reply: the HTTP status is 500, it must be 200）
+微信会再次投递，都失败后粉丝看到“该公众号提供的服务出现故障，请稍后再试”（WeChat delivers again, and shows the fault notice in the end）
+公众号    （HTTP 状态是 500，必须是 200）（不到 1 毫秒，明文，第 2 次投递）
+公众号    （不回复）                    （不到 1 毫秒，明文，success，第 3 次投递）
+`
+		if diff := cmp.Diff(want, own.String()); diff != "" {
+			t.Error(diff)
+		}
+		if want := "公众号    （连不上服务器，或连接中断）  （不到 1 毫秒，明文，第 3 次投递，第三方平台 agency）\n"; !strings.HasSuffix(other.String(), want) {
+			t.Error(other.String())
+		}
+	})
+}
+
+func TestLine(t *testing.T) {
+	if got, want := sim.Line("我\x1b", "一\n二\u202e", "（三\x1b）"), "我        一\n          二                            （三 ）\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
