@@ -64,7 +64,7 @@ func TestComponentToken(t *testing.T) {
 			"short name":    {"?access_token=" + token, 0},
 			"none":          {"", 41001},
 			"an account's":  {"?access_token=" + a.AccessToken(), 61024},
-			"malformed":     {"?component_access_token=x", 40014},
+			"malformed":     {"?component_access_token=%E5%A5%BD", 40014},
 			"never given":   {"?component_access_token=" + strings.Repeat("x", 160), 40001},
 			"of an account": {"?component_access_token=" + a.AccessToken(), 61024},
 		} {

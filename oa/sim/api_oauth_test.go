@@ -81,7 +81,7 @@ func TestOAuthLogin(t *testing.T) {
 		}{
 			"good":           {got.AccessToken, got.OpenID, 0},
 			"another OpenID": {got.AccessToken, a.Follower().OpenID(), 40003},
-			"malformed":      {"TOKEN", got.OpenID, 40014},
+			"malformed":      {"好", got.OpenID, 40014},
 			"the account's":  {a.AccessToken(), got.OpenID, 40001},
 		} {
 			if code := check(test.token, test.openID); code != test.code {

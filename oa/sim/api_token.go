@@ -86,7 +86,7 @@ func newTokenText() string { return "98_" + randomText(161) }
 
 // unknownToken is the error for a token that nobody was given.
 func unknownToken(value string) error {
-	if len(value) < 100 || strings.Trim(value, letters+"-_") != "" {
+	if strings.Trim(value, letters+"-_") != "" {
 		return fail(40014)
 	}
 	return fail(40001)
