@@ -148,7 +148,7 @@ func (a *Account) send(m oa.Message, f *Follower) *Sent {
 		s.end(NotPushed, remark(RuleNotPushed, "账号没有填写服务器地址", "the account has no server URL"))
 		return s
 	}
-	if !a.p.startLocked(func() { s.deliver(receivers) }) {
+	if !a.p.start(func() { s.deliver(receivers) }) {
 		s.end(NotPushed, remark(RuleNotPushed, "平台已关闭", "the platform is closed"))
 	}
 	return s

@@ -205,7 +205,7 @@ func TestMarkFail(t *testing.T) {
 			io.WriteString(w, "success")
 		})
 		p.SetSettings(sim.Settings{MarkFailures: 6})
-		events, _ := p.Events(0)
+		p.Events(0) // from now on they are kept
 		u := p.Follower()
 		u.Say("一").Wait(t.Context())
 		u.Say("二").Wait(t.Context())
@@ -223,7 +223,7 @@ func TestMarkFail(t *testing.T) {
 		if fate := u.Say("四").Wait(t.Context()); fate != sim.Silent || len(d.times()) != 7 {
 			t.Errorf("after the pause: %q, %d deliveries", fate, len(d.times()))
 		}
-		events, _ = p.Events(0)
+		events, _ := p.Events(0)
 		if i := slices.IndexFunc(events, func(e sim.Event) bool { return e.Type == sim.EventPause }); i < 0 {
 			t.Error("nobody was told of the pause")
 		}

@@ -161,14 +161,9 @@ func (p *Platform) Client() *http.Client { return &http.Client{Transport: inMemo
 // errClosed is what acts of followers fail with on a closed platform.
 var errClosed = errors.New("sim: the platform is closed")
 
-// start runs f in the background. It reports false when the platform is closed.
+// start runs f in the background. It reports false when the platform is
+// closed. p.mu is held.
 func (p *Platform) start(f func()) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.startLocked(f)
-}
-
-func (p *Platform) startLocked(f func()) bool {
 	if p.closed {
 		return false
 	}
@@ -179,7 +174,7 @@ func (p *Platform) startLocked(f func()) bool {
 // after runs f after a while, unless the platform is closed before. p.mu is
 // held by the caller, and by f.
 func (p *Platform) after(d time.Duration, f func()) {
-	p.startLocked(func() {
+	p.start(func() {
 		if p.sleep(d) {
 			p.mu.Lock()
 			defer p.mu.Unlock()
