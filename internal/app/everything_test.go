@@ -19,21 +19,21 @@ import (
 	"github.com/wenzihq/wenzi/oa/sim"
 )
 
-// world is the simulated platform with one account in each mode, whose server
+// threeAccounts is the simulated platform with one account in each mode, whose server
 // is to be started at the address.
-type world struct {
+type threeAccounts struct {
 	*sim.Platform
 	accounts []*sim.Account // plain, compat, secure
 	media    map[*sim.Account]map[string]string
 }
 
-var worldModes = []oa.Mode{oa.Plain, oa.Compat, oa.Secure}
+var threeModes = []oa.Mode{oa.Plain, oa.Compat, oa.Secure}
 
-func newWorld(t *testing.T) *world {
+func newThreeAccounts(t *testing.T) *threeAccounts {
 	t.Helper()
-	w := &world{Platform: sim.New(sim.Settings{}), media: map[*sim.Account]map[string]string{}}
+	w := &threeAccounts{Platform: sim.New(sim.Settings{}), media: map[*sim.Account]map[string]string{}}
 	t.Cleanup(w.Close)
-	for _, mode := range worldModes {
+	for _, mode := range threeModes {
 		c := sim.AccountConfig{Name: mode.String(), Token: "token" + mode.String(), Mode: mode, URL: "http://127.0.0.1:1/"}
 		if mode != oa.Plain {
 			c.AESKey = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
@@ -56,7 +56,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) client(t *testing.T, a *sim.Account) *api.Client {
+func (w *threeAccounts) client(t *testing.T, a *sim.Account) *api.Client {
 	t.Helper()
 	client, err := api.NewClient(api.Account{AppID: a.Config().AppID, Secret: api.Secret(a.Config().AppSecret)}, api.WithHTTPClient(w.Client()))
 	if err != nil {
@@ -66,12 +66,12 @@ func (w *world) client(t *testing.T, a *sim.Account) *api.Client {
 }
 
 // bot is a bot.yaml with a rule for each kind of reply.
-func (w *world) bot() string {
+func (w *threeAccounts) bot() string {
 	var b strings.Builder
 	b.WriteString("accounts:\n")
 	for i, a := range w.accounts {
 		c, m := a.Config(), w.media[a]
-		fmt.Fprintf(&b, "  - path: %s\n    token: %s\n    mode: %s\n    app_id: %s\n", worldModes[i], c.Token, worldModes[i], c.AppID)
+		fmt.Fprintf(&b, "  - path: %s\n    token: %s\n    mode: %s\n    app_id: %s\n", threeModes[i], c.Token, threeModes[i], c.AppID)
 		if c.AESKey != "" {
 			fmt.Fprintf(&b, "    aes_key: %s\n", c.AESKey)
 		}
@@ -131,10 +131,10 @@ func addressed(elements []oa.Element, to, from string) []oa.Element {
 // Wenzi answers every message, every event and with every kind of reply, in
 // three modes, as WeChat wants it.
 func TestEverythingInThreeModes(t *testing.T) {
-	w := newWorld(t)
+	w := newThreeAccounts(t)
 	p := serve(t, "--data", t.TempDir(), "--bot", write(t, "bot.yaml", w.bot()))
 	for i, a := range w.accounts {
-		mode := worldModes[i]
+		mode := threeModes[i]
 		t.Run(mode.String(), func(t *testing.T) {
 			c := a.Config()
 			c.URL = p.url(mode.String())
@@ -220,7 +220,7 @@ func TestEverythingInThreeModes(t *testing.T) {
 // after nothing but its base address was changed.
 func TestForeignAPIClient(t *testing.T) {
 	program := nodeProgram(t, "api.mjs")
-	w := newWorld(t)
+	w := newThreeAccounts(t)
 	server := httptest.NewServer(w.Platform)
 	t.Cleanup(server.Close)
 	a := w.accounts[0]
