@@ -130,7 +130,7 @@ func TestBrokenConnections(t *testing.T) {
 		{"out of reach, at once", sim.Settings{BreaksRepeatAtOnce: true}, sim.Trouble{Unreachable: 1}, nil, 0},
 		{"cut", sim.Settings{}, sim.Trouble{Cut: 1}, []time.Duration{0, 5 * time.Second, 10 * time.Second}, 10 * time.Second},
 		{"two deliveries", sim.Settings{Deliveries: 2}, sim.Trouble{Cut: 1}, []time.Duration{0, 5 * time.Second}, 5 * time.Second},
-		{"slow way", sim.Settings{}, sim.Trouble{Latency: 5 * time.Second}, nil, 15 * time.Second},
+		{"slow way", sim.Settings{}, sim.Trouble{Latency: 6 * time.Second}, nil, 15 * time.Second},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
