@@ -146,7 +146,7 @@ func (o *order) wait() (context.Context, context.CancelFunc, error) {
 		}
 	}
 	ctx, cancel := context.WithTimeout(o.Context(), d)
-	stop := context.AfterFunc(closing{o.c.platform.closing}, cancel)
+	stop := context.AfterFunc(o.c.platform.life, cancel)
 	return ctx, func() { stop(); cancel() }, nil
 }
 

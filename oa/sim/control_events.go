@@ -85,7 +85,7 @@ func (c *Control) streamEvents(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		select {
-		case <-c.platform.closing:
+		case <-c.platform.life.Done():
 			return
 		default:
 		}

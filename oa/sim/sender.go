@@ -34,14 +34,20 @@ type Sender struct {
 }
 
 // NewTransport returns a transport that does what WeChat does: HTTP/1.1, no
-// offer of compression, no other headers (reference §8).
+// offer of compression, no other headers (reference §8). Whether WeChat uses a
+// connection again is not known (reference §4.7): here it does when the next
+// delivery comes within a second, which no server takes for idle. Where
+// DisableKeepAlives is set, each delivery has a connection of its own, and a
+// header Connection: close.
 func NewTransport() *http.Transport {
 	var http1 http.Protocols
 	http1.SetHTTP1(true)
 	return &http.Transport{
-		Proxy:              http.ProxyFromEnvironment,
-		DisableCompression: true,
-		Protocols:          &http1,
+		Proxy:               http.ProxyFromEnvironment,
+		DisableCompression:  true,
+		Protocols:           &http1,
+		MaxIdleConnsPerHost: 256,
+		IdleConnTimeout:     time.Second,
 	}
 }
 
