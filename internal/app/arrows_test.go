@@ -18,6 +18,7 @@ var arrows = map[string][]string{
 	"internal/robot":   {"internal/bot", "oa"},
 	"internal/store":   {"oa"},
 	"internal/bot":     {"oa"},
+	"internal/answer":  {},
 	"oa/sim":           {"oa"},
 	"oa":               {},
 	"oa/api":           {},
