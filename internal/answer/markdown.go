@@ -11,6 +11,8 @@ import (
 	"github.com/yuin/goldmark/extension"
 	extast "github.com/yuin/goldmark/extension/ast"
 	"github.com/yuin/goldmark/parser"
+	"github.com/yuin/goldmark/renderer"
+	htmlrenderer "github.com/yuin/goldmark/renderer/html"
 	"github.com/yuin/goldmark/text"
 	"github.com/yuin/goldmark/util"
 )
@@ -54,8 +56,15 @@ var markdown = goldmark.New(
 		),
 	)),
 	goldmark.WithExtensions(
-		extension.Table,
+		extension.NewTable(extension.WithTableCellAlignMethod(extension.TableCellAlignAttribute)),
 		extension.TaskList,
+	),
+	goldmark.WithRendererOptions(
+		htmlrenderer.WithHardWraps(),
+		renderer.WithNodeRenderers(
+			util.Prioritized(pageRenderer{}, 100),
+			util.Prioritized(extension.NewStrikethroughHTMLRenderer(), 500),
+		),
 	),
 )
 

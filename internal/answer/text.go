@@ -1,9 +1,10 @@
 // Package answer is what a language model's answer looks like to a follower: its
-// markdown as the plain text of a WeChat bubble, cut into pages that fit. It knows
-// nothing of HTTP servers, turns or SQL.
+// markdown as the plain text of a WeChat bubble, cut into pages that fit, and as
+// a web page. It knows nothing of HTTP servers, turns or SQL.
 //
 // The markdown is a stranger's. Whatever it says, Text has no live link element
-// and no weixin:// link in it.
+// and no weixin:// link in it, and Page has no script, no outgoing request and no
+// HTML of the model's own.
 package answer
 
 import (
@@ -17,7 +18,7 @@ import (
 // Text is markdown as plain text that looks good in a narrow bubble and shows no
 // markup. It may be the beginning of an answer that is still being written: what
 // Sentences takes of its text is then, as a rule, a beginning of the whole
-// answer's text, too. Every call reads all of the markdown: 4 KB take about half a
+// answer's text, too. Every call reads all of the markdown: 4 KB take about a
 // millisecond, so a stream can ask some times a second.
 func Text(markdownText string) string {
 	source := []byte(withoutHalf(clean(markdownText)))

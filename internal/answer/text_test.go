@@ -133,7 +133,7 @@ func FuzzText(f *testing.F) {
 // BenchmarkText says how often a stream may ask for the text of what it has.
 func BenchmarkText(b *testing.B) {
 	all := answers(b)
-	source := all["deepseek"] + all["recipe"] // 4 KB
+	source := all["deepseek"] + "\n" + all["sorting"] // 4 KB
 	b.SetBytes(int64(len(source)))
 	b.ReportAllocs()
 	for b.Loop() {
