@@ -17,6 +17,7 @@ var arrows = map[string][]string{
 	"internal/turn":    {"internal/store", "oa"},
 	"internal/robot":   {"internal/bot", "oa"},
 	"internal/answer":  {},
+	"internal/model":   {"internal/bot"},
 	"internal/store":   {"oa"},
 	"internal/bot":     {"oa"},
 	"oa/sim":           {"oa", "oa/api", "catalogue"},

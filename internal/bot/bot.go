@@ -41,6 +41,7 @@ type Account struct {
 	Mode           oa.Mode  `json:"mode"`              // never unset: secure is the default where AESKey is given, else plain
 	Greeting       Reply    `json:"greeting,omitzero"` // zero: the default greeting
 	Rules          []Rule   `json:"rules,omitempty"`   // the first match answers
+	Model          Model    `json:"model,omitzero"`    // answers what no rule matches
 	Fallback       Fallback `json:"fallback,omitzero"`
 }
 
@@ -180,6 +181,11 @@ func (a Account) Warnings() []string {
 			if near := Nearest(name, slices.Sorted(maps.Keys(answerable))); near != "" {
 				warn(key+".event", "没有 "+name+" 事件，是不是 "+near+"？", "there is no event "+name+"; did you mean "+near+"?")
 			}
+		}
+	}
+	for i, e := range a.Model.Endpoints {
+		if e.bare() {
+			warn(endpointField(i)+".base_url", "用 http:// 会把 key 不加密地送到公网；请用 https://", "http:// sends the key over the Internet unencrypted; use https://")
 		}
 	}
 	if len(a.Fallback.Reply.News) > 1 {

@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/wenzihq/wenzi/oa"
 )
 
 func TestConfigRoundTrip(t *testing.T) {
@@ -31,6 +33,22 @@ func TestConfigForm(t *testing.T) {
 	const want = `{"path":"compat","app_id":"wx0123456789abcdef","greeting":{"image":"MEDIA_ID_welcome"},` +
 		`"fallback":{"reply":{"text":"没听懂，回复「帮助」看看。"}},"token":"compat456","aes_key":"` + aesKey + `","mode":"compat"}`
 	got, err := MarshalConfig(mustParse(t, "testdata/bot.yaml").Accounts[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestModelConfigForm(t *testing.T) {
+	const want = `{"path":"k3v9qd2x","token":"envToken1","mode":"plain","model":{"system":"你是雯子。\n回答要短。","memory_tokens":0,"sorry":"我想不出来。","endpoints":[` +
+		`{"provider":"deepseek","name":"deepseek-v4-pro","temperature":0,"max_tokens":1500,"timeout":90000000000,"first_token":20000000000,"concurrency":4,` +
+		`"extra":{"reasoning":{"\u003cb\u003e":true,"effort":"low","summary":null},"seed":12345678901234567890,"stop":["\n\n","true","007"],"thinking":null,"top_p":0.9},"key":"sk-env"},` +
+		`{"provider":"ollama","name":"qwen3:8b"},` +
+		`{"provider":"openai-compatible","base_url":"https://llm.example.com/v1/","name":"Qwen/Qwen3-VL","vision":true,"key":"sk-backup"}]}}`
+	full := mustParse(t, "testdata/bot.yaml").Accounts[0]
+	got, err := MarshalConfig(Account{Path: full.Path, Token: full.Token, Mode: oa.Plain, Model: full.Model})
 	if err != nil {
 		t.Fatal(err)
 	}

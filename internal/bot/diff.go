@@ -98,6 +98,7 @@ func differences(a, b Account) []string {
 			compare(fmt.Sprintf("rules[%d]", i), a.Rules[i], b.Rules[i])
 		}
 	}
+	compare("model", a.Model, b.Model)
 	compare("fallback", a.Fallback, b.Fallback)
 	return keys
 }

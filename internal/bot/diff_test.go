@@ -74,7 +74,7 @@ func TestDiffNoticesEveryKey(t *testing.T) {
 	full := mustParse(t, "testdata/bot.yaml").Accounts[0]
 	full.Fallback.None = true
 	got := differences(Account{Path: full.Path}, full)
-	want := []string{"name", "token", "previous_token", "app_id", "app_secret", "aes_key", "previous_aes_key", "mode", "greeting", "rules (0 → 11)", "fallback"}
+	want := []string{"name", "token", "previous_token", "app_id", "app_secret", "aes_key", "previous_aes_key", "mode", "greeting", "rules (0 → 11)", "model", "fallback"}
 	if got, want := len(want)+1, reflect.TypeFor[Account]().NumField(); got != want {
 		t.Errorf("the test knows %d keys of %d", got, want)
 	}

@@ -37,6 +37,9 @@ func exportAccount(a Account) *yaml.Node {
 	if len(a.Rules) > 0 {
 		m.node("rules", list(a.Rules, exportRule))
 	}
+	if !a.Model.IsZero() {
+		m.node("model", exportModel(a.Model))
+	}
 	switch {
 	case a.Fallback.None:
 		m.text("fallback", "none")

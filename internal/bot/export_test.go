@@ -50,7 +50,7 @@ func checkRoundTrip(t rapid.TB, b Bot) {
 		t.Fatalf("%v\n%s", err, file)
 	}
 	for _, a := range parsed.Accounts {
-		if a.Token != "" || a.AESKey != "" {
+		if a.Token != "" || a.AESKey != "" || slices.ContainsFunc(a.Model.Endpoints, func(e Endpoint) bool { return e.Key != "" }) {
 			t.Fatalf("a secret was exported\n%s", file)
 		}
 	}
@@ -88,6 +88,9 @@ func account() *rapid.Generator[Account] {
 			AppSecret: rapid.OneOf(rapid.Just(Secret("")), token).Draw(t, "app_secret"),
 			Mode:      rapid.SampledFrom([]oa.Mode{oa.Plain, oa.Compat, oa.Secure}).Draw(t, "mode"),
 			Rules:     rapid.SliceOfN(rule(), 0, 5).Draw(t, "rules"),
+		}
+		if rapid.Bool().Draw(t, "has a model") {
+			a.Model = model().Draw(t, "model")
 		}
 		a.PreviousToken = rapid.OneOf(rapid.Just(Secret("")), token).Draw(t, "previous_token")
 		if a.Mode != oa.Plain || rapid.Bool().Draw(t, "keys") {

@@ -66,7 +66,7 @@ func (p *parser) bot(v value) Bot {
 
 func (p *parser) account(v value, index int) Account {
 	f, ok := p.fields(v, "path", "name", "token", "previous_token", "app_id", "app_secret",
-		"aes_key", "previous_aes_key", "mode", "greeting", "rules", "fallback")
+		"aes_key", "previous_aes_key", "mode", "greeting", "rules", "model", "fallback")
 	if !ok {
 		return Account{}
 	}
@@ -96,6 +96,9 @@ func (p *parser) account(v value, index int) Account {
 		for _, item := range items {
 			a.Rules = append(a.Rules, p.rule(item))
 		}
+	}
+	if m, ok := f["model"]; ok {
+		a.Model = p.model(m, index)
 	}
 	if fb, ok := f["fallback"]; ok {
 		a.Fallback = p.fallback(fb)

@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -23,6 +25,7 @@ func testEnv(name string) (string, bool) {
 		"WENZI_TOKEN":            "envToken1",
 		"WENZI_APP_SECRET":       "0123456789abcdef0123456789abcdef",
 		"WENZI_PREVIOUS_AES_KEY": "GFEDCBA9876543210zyxwvutsrqponmlkjihgfedcba",
+		"WENZI_MODEL_KEY":        "sk-env",
 		"WENZI_BAD":              "do not show me",
 	}[name]
 	return value, ok
@@ -76,8 +79,31 @@ func TestParseSample(t *testing.T) {
 				{Text: []string{"人工"}, Reply: Reply{Transfer: &Transfer{}}},
 				{Text: []string{"小王"}, Reply: Reply{Transfer: &Transfer{Agent: "wang@example"}}},
 			},
+			Model: Model{
+				Endpoints: []Endpoint{
+					{
+						Provider: "deepseek", Key: "sk-env", Name: "deepseek-v4-pro", Temperature: new(0.0), MaxTokens: 1500,
+						Timeout: 90 * time.Second, FirstToken: 20 * time.Second, Concurrency: 4,
+						Extra: map[string]json.RawMessage{
+							"thinking":  json.RawMessage(`null`),
+							"top_p":     json.RawMessage(`0.9`),
+							"seed":      json.RawMessage(`12345678901234567890`),
+							"stop":      json.RawMessage(`["\n\n","true","007"]`),
+							"reasoning": json.RawMessage(`{"\u003cb\u003e":true,"effort":"low","summary":null}`),
+						},
+					},
+					{Provider: "ollama", Name: "qwen3:8b"},
+					{Provider: "openai-compatible", BaseURL: "https://llm.example.com/v1/", Key: "sk-backup", Name: "Qwen/Qwen3-VL", Vision: true},
+				},
+				System:       "你是雯子。\n回答要短。",
+				MemoryTokens: new(0),
+				Sorry:        "我想不出来。",
+			},
 		},
-		{Path: "plain", Token: "plain123", Mode: oa.Plain, Fallback: Fallback{None: true}},
+		{
+			Path: "plain", Token: "plain123", Mode: oa.Plain, Fallback: Fallback{None: true},
+			Model: Model{Endpoints: []Endpoint{{Provider: "qwen", Key: "sk-short"}}},
+		},
 		{
 			Path: "compat", Token: "compat456", AppID: "wx0123456789abcdef", AESKey: aesKey, Mode: oa.Compat,
 			Greeting: Reply{Image: "MEDIA_ID_welcome"}, Fallback: Fallback{Reply: Reply{Text: "没听懂，回复「帮助」看看。"}},
@@ -150,7 +176,7 @@ func TestMistakesNeverShowSecrets(t *testing.T) {
 		"|hunter-2", "'hunter-2", `"hunter-2\q"`, `"hunter-2\x01"`, "${hunter-2}", "${WENZI_HUNTER}", "x${WENZI_HUNTER}",
 	}
 	env := func(string) (string, bool) { return "hunter-2", true }
-	for _, field := range []string{"token", "previous_token", "app_secret", "aes_key", "previous_aes_key"} {
+	for _, field := range []string{"token", "previous_token", "app_secret", "aes_key", "previous_aes_key", "model:\n      key", "model:\n      backups:\n      - key"} {
 		for _, value := range values {
 			_, err := Parse("bot.yaml", fmt.Appendf(nil, "accounts:\n  - path: a\n    %s: %s\n", field, value), env)
 			if _, ok := errors.AsType[Mistakes](err); !ok {
@@ -213,6 +239,12 @@ func TestParseLimits(t *testing.T) {
 		{"eight articles", account("greeting: {news: [" + strings.Repeat(article+", ", 8) + "]}"), ""},
 		{"nine articles", account("greeting: {news: [" + strings.Repeat(article+", ", 9) + "]}"), "accounts[0].greeting.news"},
 		{"regexp is too long", account("rules: [{regexp: " + strings.Repeat("a", 1001) + ", reply: x}]"), "accounts[0].rules[0].regexp"},
+		{"system prompt fits", account("model: {provider: ollama, name: m, system: " + strings.Repeat("a", maxSystemBytes) + "}"), ""},
+		{"system prompt is too long", account("model: {provider: ollama, name: m, system: " + strings.Repeat("a", maxSystemBytes+1) + "}"), "accounts[0].model.system"},
+		{"extra fits", account("model: {provider: ollama, name: m, extra: {x: " + strings.Repeat("a", maxExtraBytes-3) + "}}"), ""},
+		{"extra is too long", account("model: {provider: ollama, name: m, extra: {x: " + strings.Repeat("a", maxExtraBytes-2) + "}}"), "accounts[0].model.extra"},
+		{"extra is deep", account("model: {provider: ollama, name: m, extra: {x: " + strings.Repeat("[", 500) + strings.Repeat("]", 500) + "}}"), ""},
+		{"four backups", account("model: {provider: ollama, name: m, backups: [" + strings.Repeat("{provider: ollama, name: m}, ", 4) + "]}"), ""},
 		{"file is too large", account("#" + strings.Repeat("x", maxFileBytes)), "bot.yaml:1: "},
 		{"no accounts at all", "accounts: []", ""},
 	}

@@ -11,7 +11,7 @@ import (
 
 func TestSecretIsNeverShown(t *testing.T) {
 	const value = "hunter2"
-	a := Account{Path: "a", Token: value, AESKey: value}
+	a := Account{Path: "a", Token: value, AESKey: value, Model: Model{Endpoints: []Endpoint{{Key: value}}}}
 	var shown bytes.Buffer
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%T"} {
 		fmt.Fprintf(&shown, verb+"\n", a.Token)
