@@ -16,6 +16,7 @@ var arrows = map[string][]string{
 	"internal/account": {"internal/bot", "internal/store", "oa"},
 	"internal/turn":    {"internal/store", "oa"},
 	"internal/robot":   {"internal/bot", "oa"},
+	"internal/jobs":    {"internal/store"},
 	"internal/store":   {"oa"},
 	"internal/bot":     {"oa"},
 	"oa/sim":           {"oa"},
