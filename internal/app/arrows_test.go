@@ -18,6 +18,7 @@ var arrows = map[string][]string{
 	"internal/robot":   {"internal/bot", "oa"},
 	"internal/answer":  {},
 	"internal/model":   {"internal/bot"},
+	"internal/jobs":    {"internal/store"},
 	"internal/store":   {"oa"},
 	"internal/bot":     {"oa"},
 	"oa/sim":           {"oa", "oa/api", "catalogue"},

@@ -28,6 +28,7 @@ type engine struct {
 	migrations   string
 	begin        string
 	lockAccounts string             // keeps other processes from changing accounts
+	skipLocked   string             // ends the SELECT that claims rows
 	placeholder  func(n int) string // of the n-th parameter of a long statement
 	timeout      time.Duration      // of a transaction; 0: the engine gives up by itself
 	keepConn     func(error) bool   // whether the connection is sound after this error
@@ -118,6 +119,7 @@ func openPostgres(c Config) (engine, error) {
 		migrations:   "migrations/postgres",
 		begin:        "BEGIN",
 		lockAccounts: "LOCK TABLE accounts IN SHARE ROW EXCLUSIVE MODE",
+		skipLocked:   "FOR UPDATE SKIP LOCKED",
 		placeholder:  func(n int) string { return "$" + strconv.Itoa(n) },
 		timeout:      3 * time.Second,
 		keepConn:     func(error) bool { return false },

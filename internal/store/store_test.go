@@ -40,12 +40,12 @@ func onEngines(t *testing.T, test func(t *testing.T, c Config)) {
 	t.Run("postgres", func(t *testing.T) { test(t, postgresConfig(t)) })
 }
 
-func sqliteConfig(t *testing.T) Config {
+func sqliteConfig(t testing.TB) Config {
 	return Config{Database: filepath.Join(t.TempDir(), "wenzi 50%?.db"), Logger: slog.New(slog.DiscardHandler)}
 }
 
 // postgresConfig makes a schema for this test.
-func postgresConfig(t *testing.T) Config {
+func postgresConfig(t testing.TB) Config {
 	dsn := os.Getenv("WENZI_TEST_POSTGRES")
 	if dsn == "" {
 		need(t, "WENZI_TEST_POSTGRES is not set")
@@ -75,7 +75,7 @@ func postgresConfig(t *testing.T) Config {
 }
 
 // need skips a test that this machine cannot run. CI must be able to.
-func need(t *testing.T, what string) {
+func need(t testing.TB, what string) {
 	t.Helper()
 	if os.Getenv("CI") != "" {
 		t.Fatal(what)
