@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -59,11 +60,14 @@ func TestChat(t *testing.T) {
 func TestTimeouts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := account(oa.Plain)
+		var mu sync.Mutex
 		var queries []string
 		var at []time.Duration
 		start := time.Now()
 		p := sim.Start(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			mu.Lock()
 			queries, at = append(queries, r.URL.RawQuery), append(at, time.Since(start))
+			mu.Unlock()
 			io.Copy(io.Discard, r.Body)
 			<-r.Context().Done()
 		}), c)
@@ -78,6 +82,8 @@ func TestTimeouts(t *testing.T) {
 		if e.From != sim.FromWeChat || e.Text() != sim.FaultNotice {
 			t.Errorf("the follower sees %+v", e)
 		}
+		mu.Lock()
+		defer mu.Unlock()
 		if len(at) != 3 || at[1] != 5*time.Second || at[2] != 10*time.Second || queries[0] != queries[1] || queries[1] != queries[2] {
 			t.Errorf("deliveries at %v with %q", at, queries)
 		}
