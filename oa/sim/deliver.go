@@ -200,7 +200,7 @@ func (s *Sent) series(r *receiver) (Fate, *Remark) {
 	slow, quick := 0, 0
 	for number := 1; ; number++ {
 		p.mu.Lock()
-		now, set := p.now(), p.settings
+		now, set, trouble := p.now(), p.settings, p.trouble
 		paused := now.Before(r.paused)
 		p.mu.Unlock()
 		if paused {
@@ -214,7 +214,8 @@ func (s *Sent) series(r *receiver) (Fate, *Remark) {
 		}
 		began := time.Now()
 		limit := set.timeout() + upTo(set.Jitter)
-		x, err := s.attempt(r, req, number, limit)
+		set.Timeout = limit
+		x, err := s.attempt(r, req, Attempt{Receiver: r.name, Number: number, At: now}, set.Rules, trouble)
 		if err != nil { // the platform is closed
 			return NotPushed, nil
 		}
@@ -224,7 +225,7 @@ func (s *Sent) series(r *receiver) (Fate, *Remark) {
 		case Acknowledged:
 			return Silent, nil
 		}
-		p.failed(r)
+		s.failed(r)
 		if x.Verdict.Outcome == Refused {
 			return FaultShown, nil // attempt has shown the notice
 		}
@@ -249,20 +250,11 @@ func (s *Sent) series(r *receiver) (Fate, *Remark) {
 }
 
 // attempt makes one delivery, judges it, and shows what the follower sees.
-func (s *Sent) attempt(r *receiver, req *http.Request, number int, limit time.Duration) (*Exchange, error) {
+func (s *Sent) attempt(r *receiver, req *http.Request, a Attempt, rules Rules, trouble Trouble) (*Exchange, error) {
 	p := s.account.p
-	p.mu.Lock()
-	trouble, rules, now := p.trouble, p.settings.Rules, p.now()
-	p.mu.Unlock()
-	rules.Timeout = limit
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	stop := context.AfterFunc(closing{p.closing}, cancel)
-	defer stop()
-
 	var twin sync.WaitGroup
 	if happens(trouble.Duplicate) {
-		twin.Go(func() { _, _ = r.sender.send(ctx, again(ctx, req), limit, 0) })
+		twin.Go(func() { _, _ = r.sender.send(p.life, again(p.life, req), rules.Timeout, 0) })
 	}
 	defer twin.Wait()
 	var got Response
@@ -270,7 +262,7 @@ func (s *Sent) attempt(r *receiver, req *http.Request, number int, limit time.Du
 		got = Response{Err: errUnreachable}
 	} else {
 		var err error
-		if got, err = r.sender.send(ctx, again(ctx, req), limit, trouble.Latency); err != nil {
+		if got, err = r.sender.send(p.life, again(p.life, req), rules.Timeout, trouble.Latency); err != nil {
 			return nil, err
 		}
 		if happens(trouble.Cut) && got.Err == nil {
@@ -281,21 +273,22 @@ func (s *Sent) attempt(r *receiver, req *http.Request, number int, limit time.Du
 		Mode: modeOf(r.sender.Account), Message: s.Message, Request: req, Response: got,
 		Verdict: rules.Judge(Delivery{Account: r.sender.Account, Message: s.Message}, got),
 	}
+	a.Exchange = x
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s.account.judgeMedia(&x.Verdict, &rules, s.Message)
 	s.mu.Lock()
-	s.attempts = append(s.attempts, Attempt{Receiver: r.name, Number: number, At: now, Exchange: x})
+	s.attempts = append(s.attempts, a)
 	s.mu.Unlock()
 	p.events.add(Event{Type: EventDelivery, AppID: s.account.config.AppID, OpenID: s.openID(), Delivery: &DeliveryNote{
-		Message: s.ID, Kind: kindOf(s.Message), Receiver: r.name, Number: number, Status: got.Status, Elapsed: got.Elapsed, Verdict: x.Verdict,
+		Message: s.ID, Kind: kindOf(s.Message), Receiver: a.Receiver, Number: a.Number, Status: got.Status, Elapsed: got.Elapsed, Verdict: x.Verdict,
 	}})
 	if s.follower == nil {
 		return x, nil
 	}
 	for _, b := range x.Verdict.Bubbles {
-		e := Entry{From: FromAccount, Via: ViaReply, Message: s.ID, Delivery: number, Receiver: r.name, Bubble: b}
+		e := Entry{From: FromAccount, Via: ViaReply, Message: s.ID, Delivery: a.Number, Receiver: a.Receiver, Bubble: b}
 		switch b.Kind {
 		case kindNotice:
 			e.From, e.Via = FromWeChat, ""
@@ -316,21 +309,6 @@ func again(ctx context.Context, req *http.Request) *http.Request {
 		next.Body, _ = req.GetBody() // of bytes.Reader: it does not fail
 	}
 	return next
-}
-
-// closing is a context that ends when the platform is closed.
-type closing struct{ done <-chan struct{} }
-
-func (closing) Deadline() (time.Time, bool) { return time.Time{}, false }
-func (c closing) Done() <-chan struct{}     { return c.done }
-func (closing) Value(any) any               { return nil }
-func (c closing) Err() error {
-	select {
-	case <-c.done:
-		return errClosed
-	default:
-		return nil
-	}
 }
 
 func (s *Sent) openID() string {
@@ -362,16 +340,21 @@ func (s *Sent) fault(r *receiver) {
 
 // failed counts a failed delivery, and pauses the receiver when there were too
 // many (MarkFail, reference §4.6).
-func (p *Platform) failed(r *receiver) {
+func (s *Sent) failed(r *receiver) {
+	p := s.account.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	most := p.settings.markFailures()
+	if most < 0 {
+		return
+	}
 	now := p.now()
 	recent := now.Add(-5 * time.Minute)
 	r.failures = slices.DeleteFunc(r.failures, func(t time.Time) bool { return t.Before(recent) })
 	r.failures = append(r.failures, now)
-	if most := p.settings.markFailures(); most > 0 && len(r.failures) >= most {
+	if len(r.failures) >= most {
 		r.failures, r.paused = nil, now.Add(p.settings.markPause())
-		p.events.add(Event{Type: EventPause, Until: r.paused})
+		p.events.add(Event{Type: EventPause, AppID: s.account.config.AppID, Until: r.paused})
 	}
 }
 

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -20,22 +21,27 @@ import (
 // of [testing/synctest] when server and platform are joined by a [Pipe];
 // [Platform.Advance] moves the platform's own clock besides.
 type Platform struct {
-	events  eventLog
-	work    sync.WaitGroup
-	closing chan struct{}
+	events eventLog
+	work   sync.WaitGroup
+	life   context.Context // until Close
+	end    context.CancelCauseFunc
 
 	mu       sync.Mutex // guards what follows, and the state of all accounts and followers
 	settings Settings
 	trouble  Trouble
 	ahead    time.Duration // of the platform's clock
 	accounts []*Account
-	last     int64 // of the ids given out
-	closed   bool
+	// last is the last id given out. Ids begin with the time, so that a server
+	// never sees one of an earlier run again.
+	last   int64
+	closed bool
 }
 
 // New makes a platform without accounts. Close it when it is no longer needed.
 func New(s Settings) *Platform {
-	return &Platform{settings: s, closing: make(chan struct{}), last: 24537625000000000}
+	p := &Platform{settings: s, last: 24537625000000000 + time.Now().UnixMicro()}
+	p.life, p.end = context.WithCancelCause(context.Background())
+	return p
 }
 
 // Close gives up all deliveries on their way, ends the servers of
@@ -47,7 +53,7 @@ func (p *Platform) Close() {
 		return
 	}
 	p.closed = true
-	close(p.closing)
+	p.end(errClosed)
 	accounts := slices.Clone(p.accounts)
 	p.mu.Unlock()
 	for _, a := range accounts {
@@ -191,7 +197,7 @@ func (p *Platform) sleep(d time.Duration) bool {
 	select {
 	case <-timer.C:
 		return true
-	case <-p.closing:
+	case <-p.life.Done():
 		return false
 	}
 }
