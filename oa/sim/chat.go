@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -72,8 +73,8 @@ func (f *Follower) show(e Entry) {
 	p := f.account.p
 	f.seq++
 	e.Seq, e.At = f.seq, p.now()
-	if len(f.chat) >= maxChat {
-		f.chat = slices.Delete(f.chat, 0, maxChat/2)
+	if most := cmp.Or(f.keep, maxChat); len(f.chat) >= most {
+		f.chat = slices.Delete(f.chat, 0, most/2)
 	}
 	f.chat = append(f.chat, e)
 	if e.From == FromAccount {

@@ -44,11 +44,30 @@ type eventLog struct {
 	seq     int64
 	events  []Event
 	changed chan struct{}
+	watches []*watch
+}
+
+// watch hears of every event as it happens, with locks of the platform held.
+type watch func(Event)
+
+// watch calls w with all events until stop is called.
+func (l *eventLog) watch(w watch) (stop func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.watches = append(l.watches, &w)
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.watches = slices.DeleteFunc(l.watches, func(other *watch) bool { return other == &w })
+	}
 }
 
 func (l *eventLog) add(e Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	for _, w := range l.watches {
+		(*w)(e)
+	}
 	if !l.asked || l.closed {
 		return
 	}

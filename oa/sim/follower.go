@@ -25,6 +25,7 @@ type Follower struct {
 	blacklisted bool
 
 	chat        []Entry
+	keep        int // how many entries of the chat, 0 is maxChat
 	seq, read   int64
 	changed     chan struct{}
 	message     window

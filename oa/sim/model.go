@@ -86,6 +86,13 @@ func (m *Model) Stats() ModelStats {
 	return s
 }
 
+// called is the number of calls until now, and the most at one time.
+func (m *Model) called() (calls, mostRunning int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.stats.Calls, m.stats.MostRunning
+}
+
 // ServeHTTP answers one request.
 func (m *Model) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch strings.TrimPrefix(r.URL.Path, "/v1") {

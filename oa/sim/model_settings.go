@@ -12,7 +12,9 @@ import (
 )
 
 // ModelSettings say how a [Model] answers. The zero value answers at once with
-// an echo of the question.
+// an echo of the question. Where the question has numbers such as #123456, which
+// those of [Load] have, the answer begins with 答#123456 and ends with 完#123456,
+// but for one that Text gives, or that Bytes leaves no room in.
 type ModelSettings struct {
 	// Delay is how long a whole answer takes: a duration such as "8s", or a
 	// log-normal distribution that is drawn from for every request: "fast" has
@@ -111,7 +113,13 @@ func modelTime(s string) (time.Duration, error) {
 	return d, err
 }
 
-// named returns the settings as a model's name changes them; see [Model].
+// Named returns the settings as the name of a model changes them; see [Model].
+func (s ModelSettings) Named(model string) (ModelSettings, error) {
+	p, err := s.named(model)
+	return p.ModelSettings, err
+}
+
+// named is Named with the settings read.
 func (s ModelSettings) named(model string) (modelPlan, error) {
 	for i, term := range strings.Split(model, ",") {
 		key, value, assigned := strings.Cut(term, "=")

@@ -21,11 +21,14 @@ func tokens(text string) []string {
 
 // answer is what the settings have the model say to a question.
 func (s *ModelSettings) answer(question string) string {
+	begin, end := answerMarks(question)
 	switch {
 	case s.Trouble == ModelEmpty || s.Trouble == ModelFiltered:
 		return ""
 	case s.Text != "":
 		return s.Text
+	case s.Bytes > len(begin)+len(end):
+		return begin + longAnswer(s.Bytes-len(begin)-len(end)) + end
 	case s.Bytes > 0:
 		return longAnswer(s.Bytes)
 	}
@@ -34,7 +37,7 @@ func (s *ModelSettings) answer(question string) string {
 	if len(said) < len(question) {
 		said += "…"
 	}
-	return "你问的是：“" + said + "”。这是模拟的模型在回答，背后没有人工智能。要换一种回答，改它的设置，或换一个模型名。"
+	return begin + "你问的是：“" + said + "”。这是模拟的模型在回答，背后没有人工智能。要换一种回答，改它的设置，或换一个模型名。" + end
 }
 
 // longAnswer is markdown of exactly n bytes, with everything that is hard to
