@@ -21,6 +21,7 @@ type env struct {
 type cli struct {
 	Serve   serveCmd   `cmd:"" help:"启动服务 — answer WeChat."`
 	Say     sayCmd     `cmd:"" help:"扮演微信，发一条消息 — play WeChat once and judge the reply."`
+	Sim     simCmd     `cmd:"" help:"模拟微信 — a simulated WeChat."`
 	Apply   applyCmd   `cmd:"" help:"应用 bot.yaml — change the registered accounts."`
 	Export  exportCmd  `cmd:"" help:"导出 bot.yaml — print the registered accounts, secrets masked."`
 	Call    callCmd    `cmd:"" help:"调用微信接口 — call the platform's HTTP API."`

@@ -18,7 +18,7 @@ var arrows = map[string][]string{
 	"internal/robot":   {"internal/bot", "oa"},
 	"internal/store":   {"oa"},
 	"internal/bot":     {"oa"},
-	"oa/sim":           {"oa"},
+	"oa/sim":           {"oa", "catalogue"},
 	"oa":               {},
 	"oa/api":           {},
 	"catalogue":        {},
