@@ -17,7 +17,7 @@ import (
 // for what becomes of the one before, and the exit status is 1 if an answer was
 // missing.
 type simChatCmd struct {
-	target
+	speaker
 }
 
 // Help is shown below the command's one line.

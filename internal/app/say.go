@@ -43,7 +43,7 @@ type sayCmd struct {
 	MsgID       int64  `group:"细节 — details" help:"消息的 MsgId，默认每次不同；相同即为重复投递 — the same one again repeats a message."`
 	Once        bool   `group:"细节 — details" help:"只投递一次，不像微信那样重试 — deliver once, without WeChat's repeats."`
 
-	target
+	speaker
 	Raw bool `group:"对谁说 — to whom" help:"打印收发的原文，含签名 — print the bytes sent and got, with the signature."`
 }
 

@@ -160,7 +160,7 @@ func (s *server) add(l net.Listener, h http.Handler) {
 	s.listeners = append(s.listeners, l)
 	s.https = append(s.https, &http.Server{
 		Handler:           h,
-		ReadHeaderTimeout: 2 * time.Second,
+		ReadHeaderTimeout: 5 * time.Second, // a busy machine may take two to come to it
 		// It also ends the context of a handler that is still at work, so it is
 		// longer than a delivery can be kept open. Only what is signed gets its
 		// body read. Answers fit into the socket's buffer: a client that does not

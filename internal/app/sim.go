@@ -21,6 +21,7 @@ import (
 type simCmd struct {
 	Serve simServeCmd `cmd:"" default:"withargs" help:"启动模拟微信：接口、模型、控制接口和页面 — a simulated WeChat on one address."`
 	Chat  simChatCmd  `cmd:"" help:"在终端里和公众号聊天 — chat with an account in the terminal."`
+	Load  simLoadCmd  `cmd:"" help:"许多粉丝同时说话，看服务器答得怎样 — many followers at once, and what comes of it."`
 }
 
 // What the first account of a simulated platform is called by, so that the
@@ -34,7 +35,7 @@ const (
 type simServeCmd struct {
 	Listen string `default:"127.0.0.1:9090" help:"监听地址 — address to listen on."`
 
-	target
+	speaker
 	Kind string `group:"对谁说 — to whom" default:"certified_service" help:"账号类型，决定有哪些权限：subscription、certified_subscription、service、certified_service、test — the kind of account decides what it may do."`
 
 	ModelDelay string `group:"模型 — the model" placeholder:"8s" help:"模型多久答完：时长，或 fast、typical、reasoning — how long an answer takes."`

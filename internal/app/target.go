@@ -10,7 +10,7 @@ import (
 	"github.com/wenzihq/wenzi/oa/sim"
 )
 
-// target is a server that WeChat is played for, and by whom.
+// target is a server that WeChat is played for.
 type target struct {
 	URL    string `group:"对谁说 — to whom" default:"http://127.0.0.1:8080/wechatMP/hello" help:"服务器地址 — URL of the server."`
 	Token  string `group:"对谁说 — to whom" help:"Token，默认是 URL 的最后一段 — default: the URL's last element."`
@@ -18,6 +18,11 @@ type target struct {
 	AESKey string `name:"aes-key" group:"对谁说 — to whom" help:"EncodingAESKey，43 个字符 — 43 characters."`
 	AppID  string `name:"app-id" group:"对谁说 — to whom" help:"AppID（wx…）。"`
 	To     string `group:"对谁说 — to whom" default:"gh_0123456789ab" help:"公众号的原始 ID — the account's original ID."`
+}
+
+// speaker is a target and the follower who speaks to it.
+type speaker struct {
+	target
 	OpenID string `name:"openid" group:"对谁说 — to whom" default:"oWenziSayAAAAAAAAAAAAAAAAAAA" help:"粉丝的 OpenID — the follower's OpenID."`
 }
 

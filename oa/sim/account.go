@@ -8,7 +8,9 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/wenzihq/wenzi/oa"
@@ -194,6 +196,7 @@ type receiver struct {
 	pipe   *Pipe
 	served chan struct{}
 	cancel context.CancelFunc // ends the handlers at work
+	gate   chan struct{}      // see enter; nil where all may begin at once
 
 	// Guarded by Platform.mu.
 	failures []time.Time // of the last five minutes
@@ -212,6 +215,9 @@ func newReceiver(c ReceiverConfig) (*receiver, error) {
 		if r.sender.Transport == nil {
 			r.sender.Transport = NewTransport()
 		}
+		if _, ok := r.sender.Transport.(*http.Transport); ok { // it tells when a request is written
+			r.gate = make(chan struct{}, beginAtOnce)
+		}
 		return r, nil
 	}
 	r.pipe, r.served = NewPipe(), make(chan struct{})
@@ -224,6 +230,30 @@ func newReceiver(c ReceiverConfig) (*receiver, error) {
 		_ = r.server.Serve(r.pipe) // ends with close
 	}()
 	return r, nil
+}
+
+// beginAtOnce is how many deliveries to a server may be connecting and writing at
+// one time. Where thousands did, each would wait for a processor again and again
+// on its way, and a server that has accepted its connection would take it for
+// one who says nothing, and close it.
+const beginAtOnce = 64
+
+// enter waits until a delivery may begin; its time begins then. The delivery must
+// be made with the context, and begun be called when it is over. A delivery that
+// is to take its time on the way keeps nobody waiting. It reports false when life
+// ends first.
+func (r *receiver) enter(life context.Context, latency time.Duration) (ctx context.Context, begun func(), ok bool) {
+	if r.gate == nil || latency > 0 {
+		return life, func() {}, true
+	}
+	select {
+	case r.gate <- struct{}{}:
+	case <-life.Done():
+		return nil, nil, false
+	}
+	begun = sync.OnceFunc(func() { <-r.gate })
+	trace := &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { begun() }}
+	return httptrace.WithClientTrace(life, trace), begun, true
 }
 
 func (r *receiver) close() {

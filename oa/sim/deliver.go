@@ -215,10 +215,15 @@ func (s *Sent) series(r *receiver) (Fate, *Remark) {
 				return NotPushed, nil
 			}
 		}
+		ctx, begun, ok := r.enter(p.life, trouble.Latency)
+		if !ok {
+			return NotPushed, nil
+		}
 		began := time.Now()
 		limit := set.timeout() + upTo(set.Jitter)
 		set.Timeout = limit
-		x, err := s.attempt(r, req, Attempt{Receiver: r.name, Number: number, At: now}, set.Rules, trouble)
+		x, err := s.attempt(ctx, r, req, Attempt{Receiver: r.name, Number: number, At: now}, set.Rules, trouble)
+		begun()
 		if err != nil { // the platform is closed
 			return NotPushed, nil
 		}
@@ -253,11 +258,11 @@ func (s *Sent) series(r *receiver) (Fate, *Remark) {
 }
 
 // attempt makes one delivery, judges it, and shows what the follower sees.
-func (s *Sent) attempt(r *receiver, req *http.Request, a Attempt, rules Rules, trouble Trouble) (*Exchange, error) {
+func (s *Sent) attempt(ctx context.Context, r *receiver, req *http.Request, a Attempt, rules Rules, trouble Trouble) (*Exchange, error) {
 	p := s.account.p
 	var twin sync.WaitGroup
 	if happens(trouble.Duplicate) {
-		twin.Go(func() { _, _ = r.sender.send(p.life, again(p.life, req), rules.Timeout, 0) })
+		twin.Go(func() { _, _ = r.sender.send(ctx, again(ctx, req), rules.Timeout, 0) })
 	}
 	defer twin.Wait()
 	var got Response
@@ -265,7 +270,7 @@ func (s *Sent) attempt(r *receiver, req *http.Request, a Attempt, rules Rules, t
 		got = Response{Err: errUnreachable}
 	} else {
 		var err error
-		if got, err = r.sender.send(p.life, again(p.life, req), rules.Timeout, trouble.Latency); err != nil {
+		if got, err = r.sender.send(ctx, again(ctx, req), rules.Timeout, trouble.Latency); err != nil {
 			return nil, err
 		}
 		if happens(trouble.Cut) && got.Err == nil {

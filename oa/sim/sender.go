@@ -35,10 +35,10 @@ type Sender struct {
 
 // NewTransport returns a transport that does what WeChat does: HTTP/1.1, no
 // offer of compression, no other headers (reference §8). Whether WeChat uses a
-// connection again is not known (reference §4.7): here it does when the next
-// delivery comes within a second, which no server takes for idle. Where
-// DisableKeepAlives is set, each delivery has a connection of its own, and a
-// header Connection: close.
+// connection again is not known (reference §4.7). Here every delivery has one of
+// its own, so that none meets a connection that the server is about to close.
+// Where MaxIdleConnsPerHost is set to a number above 0, so many are used again
+// when the next deliveries come within a second.
 func NewTransport() *http.Transport {
 	var http1 http.Protocols
 	http1.SetHTTP1(true)
@@ -46,7 +46,7 @@ func NewTransport() *http.Transport {
 		Proxy:               http.ProxyFromEnvironment,
 		DisableCompression:  true,
 		Protocols:           &http1,
-		MaxIdleConnsPerHost: 256,
+		MaxIdleConnsPerHost: -1,
 		IdleConnTimeout:     time.Second,
 	}
 }

@@ -5,26 +5,19 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/wenzihq/wenzi/oa"
 	"github.com/wenzihq/wenzi/oa/sim"
 )
 
-// connected is a Sender whose connections are counted. Each delivery is answered
-// when release has been sent to, or at once where that is nil.
-func connected(t *testing.T, release chan struct{}) (wechat *sim.Sender, connections *atomic.Int32) {
+// connected is a Sender whose connections are counted.
+func connected(t *testing.T) (wechat *sim.Sender, connections *atomic.Int32) {
 	t.Helper()
-	client := servePipe(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		io.Copy(io.Discard, r.Body)
-		if release != nil {
-			<-release
-		}
-		io.WriteString(w, "success")
-	}))
+	client := servePipe(t, answer(http.StatusOK, "success"))
 	transport, connections := client.Transport.(*http.Transport), new(atomic.Int32)
 	dial := transport.DialContext
 	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -34,18 +27,19 @@ func connected(t *testing.T, release chan struct{}) (wechat *sim.Sender, connect
 	return &sim.Sender{Account: plain, URL: "http://wenzi.test/", Transport: transport}, connections
 }
 
-// A connection is used again within a second, or not at all.
-func TestConnectionsAreUsedAgain(t *testing.T) {
+// Every delivery has a connection of its own, unless some are to be kept: then
+// for a second.
+func TestConnections(t *testing.T) {
 	for _, tt := range []struct {
-		fresh bool
-		want  []int32 // connections up to each delivery
+		kept int
+		want []int32 // connections up to each delivery
 	}{
-		{false, []int32{1, 1, 2, 2}},
-		{true, []int32{1, 2, 3, 4}},
+		{sim.NewTransport().MaxIdleConnsPerHost, []int32{1, 2, 3, 4}},
+		{10, []int32{1, 1, 2, 2}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			wechat, connections := connected(t, nil)
-			wechat.Transport.(*http.Transport).DisableKeepAlives = tt.fresh
+			wechat, connections := connected(t)
+			wechat.Transport.(*http.Transport).MaxIdleConnsPerHost = tt.kept
 			for i, pause := range []time.Duration{0, 900 * time.Millisecond, 1100 * time.Millisecond, 0} {
 				time.Sleep(pause)
 				if e, err := wechat.Deliver(t.Context(), text); err != nil || !e.Verdict.OK() {
@@ -53,37 +47,61 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 				}
 				synctest.Wait()
 				if n := connections.Load(); n != tt.want[i] {
-					t.Errorf("fresh %v, delivery %d: %d connections", tt.fresh, i+1, n)
+					t.Errorf("%d kept, delivery %d: %d connections", tt.kept, i+1, n)
 				}
 			}
 		})
 	}
 }
 
-// Many deliveries at once keep their connections for the next ones.
-func TestManyConnectionsAreUsedAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const many = 200
-		release := make(chan struct{})
-		wechat, connections := connected(t, release)
-		for range 2 {
-			var wg sync.WaitGroup
-			for range many {
-				wg.Go(func() {
-					if _, err := wechat.Deliver(t.Context(), text); err != nil {
-						t.Error(err)
-					}
-				})
-			}
-			synctest.Wait() // until all are with the server
-			for range many {
-				release <- struct{}{}
-			}
-			wg.Wait()
-			synctest.Wait()
-		}
-		if n := connections.Load(); n != many {
-			t.Errorf("%d connections", n)
-		}
-	})
+// However many deliveries have begun, the next one begins at once, unless it is
+// not known when they are written.
+func TestDeliveriesBeginAtOnce(t *testing.T) {
+	const many = 500
+	silent := func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
+	}
+	for name, set := range map[string]func(p *sim.Platform, c *sim.AccountConfig){
+		"over a pipe": func(_ *sim.Platform, c *sim.AccountConfig) { c.Handler = http.HandlerFunc(silent) },
+		"after some time": func(p *sim.Platform, c *sim.AccountConfig) {
+			c.Handler = http.HandlerFunc(silent)
+			p.SetTrouble(sim.Trouble{Latency: 3 * time.Second})
+		},
+		"by a transport of its own": func(_ *sim.Platform, c *sim.AccountConfig) { c.URL, c.Transport = "http://wenzi.test/", hanging{} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := sim.New(sim.Settings{Deliveries: 1, MarkFailures: -1})
+				defer p.Close()
+				c := account(oa.Plain)
+				set(p, &c)
+				a, err := p.NewAccount(c)
+				if err != nil {
+					t.Fatal(err)
+				}
+				began := time.Now()
+				var all []*sim.Sent
+				for range many {
+					f := a.Follower()
+					f.Subscribe()
+					all = append(all, f.Say("在吗"))
+				}
+				for _, s := range all {
+					s.Wait(t.Context())
+				}
+				if took := time.Since(began); took != 5*time.Second {
+					t.Errorf("all had failed after %v", took)
+				}
+			})
+		})
+	}
+}
+
+// hanging is a transport to a server that says nothing.
+type hanging struct{}
+
+func (hanging) RoundTrip(r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	return nil, r.Context().Err()
 }
