@@ -57,6 +57,17 @@ func Text(s string) (Reply, error) {
 	return Reply{msgType: "text", text: s}, nil
 }
 
+// Append returns the reply with more text at its end. Where it is not a text,
+// or would become longer than [MaxTextBytes], ok is false and the reply as it was.
+func (r Reply) Append(more string) (longer Reply, ok bool) {
+	more = printable(more)
+	if r.msgType != "text" || len(r.text)+len(more) > MaxTextBytes {
+		return r, false
+	}
+	r.text += more
+	return r, true
+}
+
 // Clip cuts s to at most n bytes, never inside a character.
 func Clip(s string, n int) string {
 	if len(s) <= n {

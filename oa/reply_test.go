@@ -3,6 +3,7 @@ package oa
 import (
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -166,5 +167,26 @@ func TestFoldText(t *testing.T) {
 		if got := FoldText(s); got != want {
 			t.Errorf("FoldText(%q) = %q, want %q", s, got, want)
 		}
+	}
+}
+
+func TestAppend(t *testing.T) {
+	hello, err := Text("你好")
+	if err != nil {
+		t.Fatal(err)
+	}
+	longer, ok := hello.Append("，世界\x02")
+	if want, _ := Text("你好，世界"); !ok || fmt.Sprint(longer) != fmt.Sprint(want) {
+		t.Errorf("%v, %v", longer, ok)
+	}
+	if same, ok := hello.Append(strings.Repeat("长", 681)); ok || fmt.Sprint(same) != fmt.Sprint(hello) {
+		t.Errorf("too long: %v", ok)
+	}
+	image, err := Image("MEDIA")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if same, ok := image.Append("文字"); ok || fmt.Sprint(same) != fmt.Sprint(image) {
+		t.Errorf("an image: %v", ok)
 	}
 }

@@ -50,6 +50,8 @@ type Server struct {
 	maxBody  int
 	log      *slog.Logger
 	observe  func(*http.Request, Exchange)
+	maxAge   time.Duration
+	used     usedSignatures
 	pool     sync.Pool
 }
 
@@ -67,6 +69,15 @@ func WithDeadline(d time.Duration) Option { return func(s *Server) { s.deadline 
 // WithMaxBody sets the most bytes of a body, [DefaultMaxBody]. A verified
 // delivery with more gets `success` and reaches no handler.
 func WithMaxBody(n int) Option { return func(s *Server) { s.maxBody = n } }
+
+// WithMaxAge refuses deliveries of plain mode whose signature is older (or as far
+// in the future), or has come before with another message or a GET. Plain mode
+// signs neither the body nor the OpenID (reference §2.1): without this, who has
+// seen one address of a delivery, in a proxy's log for instance, can speak for
+// every follower with it. Repeats carry the signature of the first delivery and
+// come within 15 s, so five minutes leave room for clocks that differ. 0, the
+// default, is no limit.
+func WithMaxAge(d time.Duration) Option { return func(s *Server) { s.maxAge = d } }
 
 // WithObserver has f called once after every HTTP exchange, before the
 // connection is free again. It is for metrics and must not block.
@@ -108,6 +119,8 @@ var (
 	ErrMethod        = errors.New("oa: WeChat uses GET and POST only")
 	ErrNoEnvelope    = errors.New("oa: the account is in compat or secure mode, but the delivery is not encrypted")
 	ErrBodySignature = errors.New("oa: msg_signature does not fit the Encrypt element")
+	ErrStale         = errors.New("oa: the delivery is too old: it was captured and sent again, or the clock of this machine is wrong")
+	ErrReused        = errors.New("oa: the signature has come before with something else: the delivery is forged")
 )
 
 var (
@@ -255,6 +268,7 @@ func (x *exchange) serve() {
 		x.deliver()
 		return
 	}
+	x.signedFor("") // from now on no message can come with it
 	h := x.w.Header()
 	h["Content-Type"] = plainContentType
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -333,7 +347,8 @@ func (x *exchange) deliver() {
 	req, env, err := x.open(sc)
 	if err != nil {
 		switch {
-		case errors.Is(err, ErrNoEnvelope), errors.Is(err, ErrBodySignature), errors.Is(err, ErrCiphertext), errors.Is(err, ErrAppID):
+		case errors.Is(err, ErrNoEnvelope), errors.Is(err, ErrBodySignature), errors.Is(err, ErrCiphertext), errors.Is(err, ErrAppID),
+			errors.Is(err, ErrStale), errors.Is(err, ErrReused):
 			x.refuse(err)
 		default:
 			x.log.Warn("delivery is verified but cannot be read", "reason", err)
@@ -401,7 +416,17 @@ func (x *exchange) answer(ctx context.Context, req *Request) (reply Reply, err e
 // must have, and reads the message. The envelope of the reply is nil in plain mode.
 func (x *exchange) open(sc *scratch) (*Request, *envelope, error) {
 	if x.account.Mode == Plain {
+		if err := x.fresh(); err != nil {
+			return nil, nil, err
+		}
 		req, err := x.request(sc, sc.body)
+		key := ""
+		if err == nil {
+			key = req.Key()
+		}
+		if !x.signedFor(key) {
+			return nil, nil, ErrReused
+		}
 		return req, nil, err
 	}
 	encrypt, json := findEncrypt(sc.body)
