@@ -240,7 +240,7 @@ func TestMigrateFromTheFirstVersion(t *testing.T) {
 		s := open(t, c)
 		record(t, s, message(1, 1))
 		err := s.do(t.Context(), func(ctx context.Context, c *sql.Conn) error {
-			for _, back := range []string{"DROP TABLE credentials", "DROP TABLE jobs", "DELETE FROM goose_db_version WHERE version_id > 1"} {
+			for _, back := range []string{"DROP TABLE credentials", "DROP TABLE jobs", "DROP TABLE answers", "DROP TABLE processes", "DELETE FROM goose_db_version WHERE version_id > 1"} {
 				if _, err := c.ExecContext(ctx, back); err != nil {
 					return err
 				}

@@ -17,15 +17,34 @@ import (
 	"time"
 )
 
-// failThenWork checks that Record fails as it must while the store is broken,
-// that it works again after repair, and that just what was recorded is there.
+// failThenWork checks that Record and Apply fail as they must while the store
+// is broken, that they work again after repair, and that just what was recorded
+// and changed is there.
 func failThenWork(t *testing.T, s *Store, breakIt, repair func()) {
 	t.Helper()
+	slow := slowTurn(2, 1)
+	record(t, s, slow)
+	runs := 1
 	recorded := map[TurnID]bool{}
 	n := 0
 	try := func() (failures int) {
 		var mu sync.Mutex
 		var wg sync.WaitGroup
+		for range 10 {
+			wg.Go(func() {
+				err := s.Apply(t.Context(), Change{ID: slow.ID, From: []State{Working}, Run: true}, Change{ID: slow.ID, Text: new(strings.Repeat("t", 2000))})
+				mu.Lock()
+				defer mu.Unlock()
+				if err == nil {
+					runs++
+					return
+				}
+				failures++
+				if !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrConflict) {
+					t.Errorf("not ErrUnavailable: %v", err)
+				}
+			})
+		}
 		for range 20 {
 			n++
 			turn := message(1, n)
@@ -49,13 +68,13 @@ func failThenWork(t *testing.T, s *Store, breakIt, repair func()) {
 		return failures
 	}
 	if try() != 0 {
-		t.Fatal("Record fails at the start")
+		t.Fatal("it fails at the start")
 	}
 	breakIt()
 	for range 3 {
 		start := time.Now()
-		if try() != 20 {
-			t.Error("Record works on a broken store")
+		if failures := try(); failures != 30 {
+			t.Errorf("on a broken store %d of 30 fail", failures)
 		}
 		if d := time.Since(start); d > 10*time.Second {
 			t.Errorf("it took %v to fail", d)
@@ -73,6 +92,9 @@ func failThenWork(t *testing.T, s *Store, breakIt, repair func()) {
 			t.Errorf("turn recorded %v, but reading it gives %v", want, err)
 		}
 	}
+	if got := readRow(t, s, slow.ID).Answer.Runs; got != runs || runs != 21 {
+		t.Errorf("%d changes are made, %d are on record", runs-1, got-1)
+	}
 }
 
 // What SQLite says of a full disk, for those who cannot mount one.
@@ -87,13 +109,21 @@ func TestDatabaseFull(t *testing.T) {
 		}
 	}
 	record(t, s, message(2, 1))
+	slow := slowTurn(2, 3)
+	record(t, s, slow)
 	limit(1) // SQLite takes the present size
 	turn := message(2, 2)
 	turn.Message = make([]byte, 1<<20)
 	if _, _, err := s.Record(t.Context(), turn); !errors.Is(err, ErrUnavailable) {
 		t.Fatalf("Record: %v", err)
 	}
+	limit(1) // of the new connection
+	long := Change{ID: slow.ID, From: []State{Working}, To: Waiting, Text: new(strings.Repeat("t", 1<<20)), Done: true}
+	if err := s.Apply(t.Context(), long); !errors.Is(err, ErrUnavailable) {
+		t.Fatalf("Apply: %v", err)
+	}
 	limit(1 << 30)
+	apply(t, s, long)
 	if _, fresh, err := s.Record(t.Context(), turn); err != nil || !fresh {
 		t.Errorf("with space again: fresh %v, error %v", fresh, err)
 	}

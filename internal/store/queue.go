@@ -20,16 +20,28 @@ const (
 	maxPatience = 256
 )
 
-// request is one thing to be written: a turn, or any other transaction.
+// request is one thing to be written: a turn, changes of turns that belong
+// together, or any other transaction.
 type request struct {
-	turn Turn
-	tx   func(context.Context, *sql.Conn) error
-	ctx  context.Context // of tx
+	turn    Turn
+	changes []update
+	id      TurnID // of the turn, or the least of those to be changed
+	tx      func(context.Context, *sql.Conn) error
+	ctx     context.Context // of tx
 
 	stored *Turn // of a repeat
 	err    error
 	done   chan struct{} // gets one value when the writer is through
 	timer  *time.Timer   // of Record
+}
+
+// size is about how many bytes there are to be written.
+func (r *request) size() int {
+	n := len(r.turn.Message) + len(r.turn.Reply)
+	for i := range r.changes {
+		n += r.changes[i].size()
+	}
+	return n
 }
 
 // queue holds what waits for the writer.
@@ -52,7 +64,7 @@ type queue struct {
 
 	// Only the writer uses these.
 	batch    []*request
-	expect   int  // turns in the next batch
+	expect   int  // requests in the next batch
 	trying   bool // expect is a try for more
 	reached  int  // batches that got what they expected since the last try
 	patience int  // such batches between two tries
@@ -100,9 +112,9 @@ func (q *queue) len() int {
 	return len(q.waiting)
 }
 
-// take waits for requests and returns either some turns or one transaction,
-// and nothing when the queue is closed and empty. The slice is good until the
-// next call.
+// take waits for requests and returns either turns and changes, or one other
+// transaction, and nothing when the queue is closed and empty. The slice is
+// good until the next call.
 func (q *queue) take() []*request {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -133,7 +145,7 @@ func (q *queue) take() []*request {
 		if r.tx != nil {
 			break
 		}
-		size += len(r.turn.Message) + len(r.turn.Reply)
+		size += r.size()
 		n++
 	}
 	if n > 0 {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -134,7 +135,9 @@ func TestQueueCutsBatches(t *testing.T) {
 	q := newQueue(4)
 	big := &request{turn: Turn{Message: make([]byte, maxBytes)}}
 	tx := &request{tx: func(context.Context, *sql.Conn) error { return nil }}
-	for _, r := range []*request{{}, {}, {}, {}, {}, big, {}} {
+	change := &request{changes: []update{{answer: []any{"a text", nil, 1}}}}
+	bigChange := &request{changes: []update{{}, {turn: []any{strings.Repeat("t", maxBytes/2), make([]byte, maxBytes/2)}}}}
+	for _, r := range []*request{{}, change, {}, change, change, big, {}, bigChange, {}} {
 		q.add(r)
 	}
 	q.add(tx)
@@ -149,8 +152,8 @@ func TestQueueCutsBatches(t *testing.T) {
 		}
 		got = append(got, len(batch))
 	}
-	// By rows, by bytes, and each transaction alone.
-	if diff := cmp.Diff([]int{4, 2, 1, 1, 1, 1}, got); diff != "" {
+	// By rows, by bytes, and each other transaction alone.
+	if diff := cmp.Diff([]int{4, 2, 2, 1, 1, 1, 1}, got); diff != "" {
 		t.Error(diff)
 	}
 	if q.add(&request{}) {

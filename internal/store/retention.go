@@ -148,6 +148,10 @@ func (s *Store) clearRange(ctx context.Context, from, to TurnID, arrivedBefore i
 				if err != nil {
 					return err
 				}
+				if _, err := c.ExecContext(ctx, `DELETE FROM answers WHERE turn >= $1 AND turn <= $2 AND asked_at < $3`,
+					from[:], last[:], arrivedBefore); err != nil {
+					return err
+				}
 				n, err := result.RowsAffected()
 				deleted += n
 				return err

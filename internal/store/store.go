@@ -54,10 +54,11 @@ type Store struct {
 
 // Stats are counted since Open.
 type Stats struct {
-	Commits   int64 // transactions that recorded turns
+	Commits   int64 // transactions that recorded turns or changes of turns
 	Turns     int64 // turns recorded
 	Repeats   int64 // deliveries added to a turn that was there already
-	Failures  int64 // transactions of turns that failed
+	Changes   int64 // calls of Apply that changed something
+	Failures  int64 // transactions of turns or changes that failed
 	LastError string
 	Queued    int // turns and other writes that wait now
 }

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -114,11 +115,36 @@ func message(account int64, n int) *Turn {
 	}
 }
 
+// slowTurn makes the n-th message of an account, with an answer that takes time.
+func slowTurn(account int64, n int) *Turn {
+	t := message(account, n)
+	t.State, t.Reply, t.By, t.AnsweredAt = Working, nil, "", time.Time{}
+	t.Answer = &Answer{
+		Holder: "p1", Question: fmt.Sprint("question ", n), Token: fmt.Sprint(n), Page: fmt.Appendf(nil, "page %5d of %2d", n, account), Runs: 1, Remembered: true,
+		Timeline: []Step{{At: t.ArrivedAt, What: "message", Detail: "text"}},
+	}
+	return t
+}
+
 func record(t *testing.T, s *Store, turn *Turn) {
 	t.Helper()
 	if _, fresh, err := s.Record(t.Context(), turn); err != nil || !fresh {
 		t.Fatalf("Record: fresh %v, error %v", fresh, err)
 	}
+}
+
+// each calls f with 0 … n-1, from so many goroutines.
+func each(callers, n int, f func(n int)) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range callers {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				f(i)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // hold keeps the writer busy until the returned function is called.

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 )
 
@@ -82,7 +83,32 @@ const (
 	Answered     State = 1 // with a reply
 	Acknowledged State = 2 // with success: there was nothing to say
 	Failed       State = 3 // the robot failed; the follower got the fallback
+	Pushed       State = 4 // by customer-service messages
+	Fetched      State = 5 // out of the mailbox, to the end
+	Expired      State = 6 // not fetched in time
+
+	// From here on the turn is not at its end, and has an Answer.
+
+	Working  State = 10 // nothing was answered yet
+	Promised State = 11 // success was answered; the answer will be pushed
+	Waiting  State = 12 // in the mailbox: a part or a holding text was shown
 )
+
+// Ended reports whether nothing more will happen to the turn by itself.
+func (s State) Ended() bool { return s < Working }
+
+var stateNames = map[State]string{Answered: "answered", Acknowledged: "acknowledged", Failed: "failed", Pushed: "pushed",
+	Fetched: "fetched", Expired: "expired", Working: "working", Promised: "promised", Waiting: "waiting"}
+
+// States are all states, in the order of their numbers.
+var States = []State{Answered, Acknowledged, Failed, Pushed, Fetched, Expired, Working, Promised, Waiting}
+
+func (s State) String() string {
+	if name, ok := stateNames[s]; ok {
+		return name
+	}
+	return fmt.Sprintf("State(%d)", int16(s))
+}
 
 // Follow says what a message tells about its follower.
 type Follow int8
@@ -110,6 +136,10 @@ type Turn struct {
 	// Repeats are the later deliveries in the order they were recorded. Record
 	// does not read them; it adds one.
 	Repeats []Delivery
+
+	// Answer is set by who records a turn that is Working. Not read back; see
+	// [Store.Answer].
+	Answer *Answer
 
 	// What to note about the follower. Not read back.
 	Follow Follow
@@ -141,7 +171,7 @@ func (s *Store) Record(ctx context.Context, t *Turn) (stored *Turn, fresh bool, 
 		return nil, false, unavailable(err)
 	}
 	r := s.requests.Get().(*request)
-	r.turn = *t
+	r.turn, r.id = *t, t.ID
 	r.turn.OpenID, r.turn.Kind, r.turn.Scene = clean(t.OpenID), clean(t.Kind), clean(t.Scene)
 	r.turn.By, r.turn.Note = clean(t.By), clean(t.Note)
 	if !s.queue.add(r) {
@@ -200,11 +230,7 @@ type delivery struct {
 
 // repeat is the line that notes t as one more delivery.
 func (t *Turn) repeat() string {
-	b, err := json.Marshal(delivery{At: millis(t.ArrivedAt), Ms: millis(t.AnsweredAt) - millis(t.ArrivedAt)})
-	if err != nil {
-		panic(err) // two numbers
-	}
-	return string(b) + "\n"
+	return marshal(delivery{At: millis(t.ArrivedAt), Ms: millis(t.AnsweredAt) - millis(t.ArrivedAt)}) + "\n"
 }
 
 func scanTurn(row interface{ Scan(...any) error }) (*Turn, error) {
@@ -245,14 +271,25 @@ func (s *Store) Turn(ctx context.Context, id TurnID) (*Turn, error) {
 }
 
 // Turns returns up to limit turns of the account, newest first by CreateTime,
-// older than before. A zero before means from the newest on.
-func (s *Store) Turns(ctx context.Context, account int64, before TurnID, limit int) ([]*Turn, error) {
+// older than before, of those states or of all. A zero before means from the
+// newest on. Of states that are rare it may look at all of the account's turns.
+func (s *Store) Turns(ctx context.Context, account int64, before TurnID, limit int, states ...State) ([]*Turn, error) {
 	if before == (TurnID{}) {
 		before = turnsFrom(account+1, 0)
 	}
 	first := turnsFrom(account, 0)
+	args := []any{first[:], before[:], limit}
+	var in string
+	if len(states) > 0 {
+		params := make([]string, len(states))
+		for i, state := range states {
+			args = append(args, int64(state))
+			params[i] = fmt.Sprintf("$%d", len(args))
+		}
+		in = " AND state IN (" + strings.Join(params, ", ") + ")"
+	}
 	rows, err := s.read.QueryContext(ctx, "SELECT "+turnColumns+` FROM turns
-		WHERE id >= $1 AND id < $2 ORDER BY id DESC LIMIT $3`, first[:], before[:], limit)
+		WHERE id >= $1 AND id < $2`+in+` ORDER BY id DESC LIMIT $3`, args...)
 	if err != nil {
 		return nil, unavailable(err)
 	}

@@ -2,7 +2,9 @@ package store
 
 import (
 	"bytes"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -54,4 +56,46 @@ func TestTurnID(t *testing.T) {
 			t.Errorf("%q is an id", bad)
 		}
 	}
+}
+
+func TestTurnsOfStates(t *testing.T) {
+	onEngines(t, func(t *testing.T, c Config) {
+		s := open(t, c)
+		var working TurnID
+		for n, state := range []State{Answered, Failed, Acknowledged, Failed, Working} {
+			m := message(1, n)
+			m.State = state
+			if state == Working {
+				m.Answer = &Answer{Holder: "process", Question: "?"}
+				working = m.ID
+			}
+			record(t, s, m)
+		}
+		for _, tt := range []struct {
+			limit  int
+			states []State
+			want   int
+		}{{10, nil, 5}, {10, []State{Failed}, 2}, {1, []State{Failed}, 1}, {10, []State{Failed, Working}, 3}, {10, []State{Expired}, 0}} {
+			turns, err := s.Turns(t.Context(), 1, TurnID{}, tt.limit, tt.states...)
+			if err != nil || len(turns) != tt.want {
+				t.Errorf("%d of %v, %v; want %d", len(turns), tt.states, err, tt.want)
+			}
+			for _, got := range turns {
+				if len(tt.states) > 0 && !slices.Contains(tt.states, got.State) {
+					t.Errorf("a turn that is %v among %v", got.State, tt.states)
+				}
+			}
+		}
+		count := func(want map[State]int64) {
+			t.Helper()
+			if got, err := s.CountOpen(t.Context()); err != nil || !maps.Equal(got, want) {
+				t.Errorf("open are %v, %v; want %v", got, err, want)
+			}
+		}
+		count(map[State]int64{Working: 1, Promised: 0, Waiting: 0})
+		if err := s.Apply(t.Context(), Change{ID: working, To: Waiting}); err != nil {
+			t.Fatal(err)
+		}
+		count(map[State]int64{Working: 0, Promised: 0, Waiting: 1})
+	})
 }

@@ -36,7 +36,7 @@ func (s *Store) writeAll() {
 		if batch[0].tx != nil {
 			batch[0].err = s.transact(batch[0])
 		} else {
-			s.report(batch, s.record(batch))
+			s.report(batch, s.writeBatch(batch))
 		}
 		for _, r := range batch {
 			r.done <- struct{}{}
@@ -73,18 +73,25 @@ func (s *Store) bound(ctx context.Context) (context.Context, context.CancelFunc)
 
 // report hands the outcome of a batch to its callers and to the statistics.
 func (s *Store) report(batch []*request, err error) {
-	var repeats int64
+	var turns, repeats, changes int64
 	for _, r := range batch {
-		r.err = unavailable(err)
-		if r.stored != nil {
+		switch {
+		case err != nil:
+			r.err = unavailable(err)
+		case r.stored != nil:
 			repeats++
+		case r.changes == nil:
+			turns++
+		case r.err == nil:
+			changes++
 		}
 	}
 	s.mu.Lock()
 	if err == nil {
 		s.stats.Commits++
-		s.stats.Turns += int64(len(batch)) - repeats
+		s.stats.Turns += turns
 		s.stats.Repeats += repeats
+		s.stats.Changes += changes
 	} else {
 		s.stats.Failures++
 		s.stats.LastError = err.Error()
@@ -100,36 +107,37 @@ func (s *Store) report(batch []*request, err error) {
 	}
 }
 
-// record commits a batch of turns.
-func (s *Store) record(batch []*request) error {
+// writeBatch commits turns and changes.
+func (s *Store) writeBatch(batch []*request) error {
 	ctx, cancel := s.bound(context.Background())
 	defer cancel()
 	c, err := s.connect(ctx)
 	if err != nil {
 		return err
 	}
-	// In order of id, so that two processes cannot wait for each other's rows
-	// on PostgreSQL. Stable, so that the first of a repeated delivery stays first.
-	slices.SortStableFunc(batch, func(a, b *request) int { return bytes.Compare(a.turn.ID[:], b.turn.ID[:]) })
-
-	// Repeats are rare. Without them the batch is one statement, or a few; if
-	// fewer rows went in than were given, the batch starts again, turn by turn.
-	var news []*request
-	insert := c.insertAll
-	commit := func() error {
-		if err := insert(ctx, batch); err != nil {
-			return err
-		}
-		news = s.followers.news(batch)
-		return c.touchFollowers(ctx, news)
+	// In order of id, so that two processes seldom wait for each other's rows on
+	// PostgreSQL. Stable, so that the first of a repeated delivery stays first.
+	slices.SortStableFunc(batch, compareRequests)
+	n := slices.IndexFunc(batch, func(r *request) bool { return r.changes != nil })
+	if n < 0 {
+		n = len(batch)
 	}
-	err = c.transact(ctx, commit)
-	if errors.Is(err, errRepeat) {
-		insert = c.insertEach
-		err = c.transact(ctx, commit)
+	turns, sets := batch[:n], batch[n:]
+
+	var news []*request
+	var failed error // of what is between BEGIN and COMMIT
+	oneByOne := false
+	write := func() error {
+		news, failed = s.writeRows(ctx, c, turns, sets, oneByOne)
+		return failed
+	}
+	err = c.transact(ctx, write)
+	if failed != nil && !c.broken {
+		oneByOne = true
+		err = c.transact(ctx, write)
 	}
 	if err != nil {
-		for _, r := range batch {
+		for _, r := range turns {
 			r.stored = nil
 		}
 		if c.broken || !s.keepConn(err) {
@@ -141,6 +149,38 @@ func (s *Store) record(batch []*request) error {
 	return nil
 }
 
+// writeRows writes a batch. Repeats are rare, and so are changes that have to
+// be undone. Without them few statements do. Otherwise the batch fails, to be
+// written one by one; so it is if another process was in the way after all.
+func (s *Store) writeRows(ctx context.Context, c *writerConn, turns, sets []*request, oneByOne bool) (news []*request, err error) {
+	insert, apply := c.insertAll, s.applyAll
+	if oneByOne {
+		insert, apply = c.insertEach, s.applyEach
+	}
+	if err := insert(ctx, turns); err != nil {
+		return nil, err
+	}
+	if err := c.insertAnswers(ctx, turns); err != nil {
+		return nil, err
+	}
+	news = s.followers.news(turns)
+	if err := c.touchFollowers(ctx, news); err != nil {
+		return nil, err
+	}
+	return news, apply(ctx, c, sets)
+}
+
+// compareRequests puts turns before changes.
+func compareRequests(a, b *request) int {
+	if (a.changes == nil) != (b.changes == nil) {
+		if a.changes == nil {
+			return -1
+		}
+		return 1
+	}
+	return bytes.Compare(a.id[:], b.id[:])
+}
+
 // writerConn is the connection all writing goes through, with its statements.
 type writerConn struct {
 	conn          *sql.Conn
@@ -150,6 +190,9 @@ type writerConn struct {
 	addRepeat     *sql.Stmt
 	selectTurn    *sql.Stmt
 	touchFollower *sql.Stmt
+	insertAnswer  *sql.Stmt
+	changeAnswer  *sql.Stmt
+	changeTurn    *sql.Stmt
 
 	// insert[k] records 1<<k turns. It goes to the driver directly, since
 	// database/sql takes about as long for the parameters as SQLite for the rows.
@@ -180,6 +223,9 @@ func (s *Store) connect(ctx context.Context) (*writerConn, error) {
 		{&c.addRepeat, addRepeat},
 		{&c.selectTurn, selectTurn},
 		{&c.touchFollower, touchFollower},
+		{&c.insertAnswer, insertAnswer},
+		{&c.changeAnswer, changeAnswer},
+		{&c.changeTurn, changeTurn},
 	} {
 		if *p.stmt, err = conn.PrepareContext(ctx, p.query); err != nil { //nolint:sqlclosecheck // writerConn.close does
 			c.close()
@@ -200,7 +246,7 @@ func (s *Store) disconnect() {
 // close ends the connection for good; it does not go back to a pool. Errors
 // mean that it was dead already.
 func (c *writerConn) close() {
-	for _, stmt := range []*sql.Stmt{c.begin, c.commit, c.insertOne, c.addRepeat, c.selectTurn, c.touchFollower} {
+	for _, stmt := range []*sql.Stmt{c.begin, c.commit, c.insertOne, c.addRepeat, c.selectTurn, c.touchFollower, c.insertAnswer, c.changeAnswer, c.changeTurn} {
 		if stmt != nil {
 			_ = stmt.Close()
 		}
