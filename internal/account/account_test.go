@@ -57,14 +57,29 @@ func (b *syncBuffer) String() string {
 	return b.b.String()
 }
 
+// handler knows whose it is.
+type handler struct {
+	oa.Handler
+	bot bot.Account
+}
+
 type answering struct{ robot *robot.Robot }
 
 func (a answering) Answer(r *oa.Request) (turn.Answer, error) {
 	answer, err := a.robot.Answer(r)
-	return turn.Answer(answer), err
+	return turn.Answer{Reply: answer.Reply, By: answer.By}, err
 }
 
-func (a answering) Sorry(r *oa.Request) turn.Answer { return turn.Answer(a.robot.Sorry(r)) }
+func (a answering) Sorry(r *oa.Request) turn.Answer {
+	answer := a.robot.Sorry(r)
+	return turn.Answer{Reply: answer.Reply, By: answer.By}
+}
+
+func (a answering) Work(context.Context, turn.Question, *turn.Draft) (turn.Result, error) {
+	return turn.Result{}, errors.New("a rule never takes time")
+}
+
+func (a answering) Expect(time.Time, int) (time.Time, bool) { return time.Time{}, false }
 
 var testLimits = GuestLimits{PerMinute: 60, Most: 1000, Keep: 7 * 24 * time.Hour}
 
@@ -81,7 +96,7 @@ func start(t *testing.T, hosting Hosting, limits GuestLimits) *fixture {
 			t.Error(err)
 		}
 	})
-	engine := turn.New(s, log)
+	engine := turn.New(turn.Config{Store: s, Log: log, Alone: true, Accounts: func(int64) (turn.Account, bool) { return turn.Account{}, false }})
 	f.Directory = New(Config{
 		Store: s, Hosting: hosting, Guests: limits, GuestName: "是雯子吖", Log: log,
 		Handler: func(a Served) (oa.Handler, error) {
@@ -91,11 +106,11 @@ func start(t *testing.T, hosting Hosting, limits GuestLimits) *fixture {
 			if f.making != nil {
 				f.making(a)
 			}
-			r, err := robot.New(a.Bot)
+			r, err := robot.New(a.Bot, robot.Config{})
 			if err != nil {
 				return nil, err
 			}
-			return engine.Handler(turn.Account{Key: a.Key, ID: a.ID, Robot: answering{r}}), nil
+			return &handler{engine.Handler(turn.Account{Key: a.Key, ID: a.ID, Robot: answering{r}}), a.Bot}, nil
 		},
 		Observe: func(x oa.Exchange) {
 			f.mu.Lock()
@@ -347,6 +362,31 @@ func TestApply(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.want("loaded", f.says("tokenB", "b"), refused)
+	})
+}
+
+// A handler is made once for what is stored, and found as long as that is there.
+func TestHandlerOf(t *testing.T) {
+	bubble(t, HostingAuto, testLimits, func(t *testing.T, f *fixture) {
+		f.mustApply(false, plain("a", "tokenA", "甲")+plain("b", "tokenB", "乙"))
+		id := f.registered.Load().byPath["a"].stored.ID
+		first, ok := f.HandlerOf(id)
+		if !ok || first.(*handler).bot.Path != "a" {
+			t.Fatalf("the handler of a is %v, %t", first, ok)
+		}
+		f.want("a", f.says("tokenA", "a"), "甲")
+		f.mustApply(false, plain("b", "********", "乙二"))
+		if again, _ := f.HandlerOf(id); again != first || len(f.made) != 3 {
+			t.Errorf("%d handlers were made, a has another one: %t", len(f.made), again != first)
+		}
+		f.mustApply(false, plain("a", "********", "甲二"))
+		if next, ok := f.HandlerOf(id); !ok || next == first || next.(*handler).bot.Fallback.Reply.Text != "甲二" {
+			t.Errorf("after the change the handler is %v, %t", next, ok)
+		}
+		f.mustApply(true, plain("b", "********", "乙二"))
+		if h, ok := f.HandlerOf(id); ok {
+			t.Errorf("of what is removed the handler is %v", h)
+		}
 	})
 }
 

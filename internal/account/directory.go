@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/wenzihq/wenzi/internal/bot"
 	"github.com/wenzihq/wenzi/internal/store"
@@ -36,18 +37,23 @@ type Served struct {
 	// ID is the account's number in the store.
 	ID  func(context.Context) (int64, error)
 	Bot bot.Account
+	// Guest says that nobody registered the account.
+	Guest bool
 }
 
 // Config is what a directory needs from the rest of the program.
 type Config struct {
 	Store *store.Store
-	// Handler makes the handler of an account.
+	// Handler makes the handler of an account, which is kept until the account
+	// changes.
 	Handler func(Served) (oa.Handler, error)
 	Hosting Hosting
 	Guests  GuestLimits
 	// GuestName is shown by a signed GET at a guest's address, and where an
 	// account has no name.
 	GuestName string
+	// MaxAge is how old a delivery of plain mode may be; see [oa.WithMaxAge].
+	MaxAge time.Duration
 	// Observe, if set, is called after every exchange.
 	Observe func(oa.Exchange)
 	Log     *slog.Logger
@@ -70,9 +76,10 @@ type registered struct {
 }
 
 type entry struct {
-	stored store.Account
-	bot    bot.Account
-	server *oa.Server // nil: what is stored cannot be served
+	stored  store.Account
+	bot     bot.Account
+	handler oa.Handler
+	server  *oa.Server // nil: what is stored cannot be served
 }
 
 // New returns a directory. Call [Directory.Load] before it serves.
@@ -123,20 +130,30 @@ func (d *Directory) entry(s store.Account) (*entry, error) {
 	}
 	callback := b.Callback()
 	callback.Name = cmp.Or(callback.Name, d.GuestName)
-	id := s.ID
 	h, err := d.Handler(Served{
-		Key: fmt.Sprintf("account %d", id),
-		ID:  func(context.Context) (int64, error) { return id, nil },
+		Key: fmt.Sprintf("account %d", s.ID),
+		ID:  func(context.Context) (int64, error) { return s.ID, nil },
 		Bot: b,
 	})
 	if err != nil {
 		return nil, err
 	}
-	server, err := oa.NewServer(callback, h, oa.WithLogger(d.Log.With("account", id)), oa.WithObserver(d.observe))
+	server, err := oa.NewServer(callback, h, oa.WithLogger(d.Log.With("account", s.ID)), oa.WithObserver(d.observe), oa.WithMaxAge(d.MaxAge))
 	if err != nil {
 		return nil, err
 	}
-	return &entry{stored: s, bot: b, server: server}, nil
+	return &entry{stored: s, bot: b, handler: h, server: server}, nil
+}
+
+// HandlerOf returns the handler of a registered account by its number in the
+// store.
+func (d *Directory) HandlerOf(id int64) (oa.Handler, bool) {
+	for _, e := range d.registered.Load().order {
+		if e.stored.ID == id {
+			return e.handler, true
+		}
+	}
+	return nil, false
 }
 
 // Accounts returns the registered accounts in the order they were added.
@@ -146,6 +163,16 @@ func (d *Directory) Accounts() []bot.Account {
 		out = append(out, e.bot)
 	}
 	return out
+}
+
+// Name returns what a registered account that is served is called.
+func (d *Directory) Name(id int64) (name string, ok bool) {
+	for _, e := range d.registered.Load().order {
+		if e.stored.ID == id {
+			return e.server.Account().Name, true
+		}
+	}
+	return "", false
 }
 
 // Open reports whether guests are served.

@@ -79,7 +79,7 @@ func (g *guests) server(token string) (*oa.Server, error) {
 	}
 	s, err := oa.NewServer(oa.Account{Token: token, Name: g.d.GuestName, Mode: oa.Plain},
 		oa.HandlerFunc(func(ctx context.Context, r *oa.Request) (oa.Reply, error) { return g.answer(ctx, token, r) }),
-		oa.WithLogger(g.d.Log.With("account", "guest")), oa.WithObserver(g.d.observe))
+		oa.WithLogger(g.d.Log.With("account", "guest")), oa.WithObserver(g.d.observe), oa.WithMaxAge(g.d.MaxAge))
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func (g *guests) find(key string) (*guest, error) {
 	}
 	n := &guest{key: key}
 	h, err := g.d.Handler(Served{Key: "guest " + key, ID: func(ctx context.Context) (int64, error) { return n.identify(ctx, g.d.Store) },
-		Bot: bot.Account{Name: g.d.GuestName}})
+		Bot: bot.Account{Name: g.d.GuestName}, Guest: true})
 	if err != nil {
 		return nil, fmt.Errorf("guest: %w", err)
 	}

@@ -30,6 +30,8 @@ type PageContent struct {
 	Account  string // the account's name
 	Asked    time.Time
 	Expires  time.Time // when the page will be gone
+	// Refresh has the page load itself again, because there will be more.
+	Refresh time.Duration
 }
 
 // Page is the answer as one HTML document, for a phone first. It needs nothing
@@ -44,6 +46,7 @@ func Page(p PageContent) ([]byte, error) {
 	return render("answer", struct {
 		Title, Question, Account, Asked, Expires string
 		Body                                     template.HTML
+		Refresh                                  int
 	}{
 		Title:    Preview(p.Question, titleRunes),
 		Question: clean(p.Question),
@@ -51,6 +54,7 @@ func Page(p PageContent) ([]byte, error) {
 		Asked:    p.Asked.Format(minute),
 		Expires:  p.Expires.Format(minute),
 		Body:     template.HTML(body.String()), // escaped by goldmark and pageRenderer
+		Refresh:  int(p.Refresh.Seconds()),
 	})
 }
 

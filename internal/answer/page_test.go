@@ -25,6 +25,18 @@ func page(t testing.TB, markdown string) string {
 	return string(html)
 }
 
+func TestUnfinishedPage(t *testing.T) {
+	html, err := Page(PageContent{Markdown: "第一段。", Refresh: 5 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`<meta http-equiv="refresh" content="5">`, "<p>第一段。</p>", "每 5 秒"} {
+		if !strings.Contains(string(html), want) {
+			t.Errorf("lacks %s", want)
+		}
+	}
+}
+
 // The policy names the hash of the style that both pages have, and allows nothing
 // else.
 func TestPageCSP(t *testing.T) {

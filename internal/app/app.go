@@ -24,6 +24,7 @@ type cli struct {
 	Sim     simCmd     `cmd:"" help:"模拟微信：接口、聊天、页面 — a simulated WeChat to develop and test against."`
 	Apply   applyCmd   `cmd:"" help:"应用 bot.yaml — change the registered accounts."`
 	Export  exportCmd  `cmd:"" help:"导出 bot.yaml — print the registered accounts, secrets masked."`
+	Turns   turnsCmd   `cmd:"" help:"列出消息和它们的经过 — list messages, or the whole timeline of one."`
 	Call    callCmd    `cmd:"" help:"调用微信接口 — call the platform's HTTP API."`
 	OpenAPI openapiCmd `cmd:"" name:"openapi" help:"打印微信接口的 OpenAPI 文档 — print the API as an OpenAPI 3.1 document."`
 	Config  configCmd  `cmd:"" help:"显示生效的设置 — print the settings in force, secrets masked."`

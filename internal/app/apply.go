@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
+	"path/filepath"
 
 	"github.com/wenzihq/wenzi/internal/account"
 	"github.com/wenzihq/wenzi/internal/bot"
@@ -53,10 +55,8 @@ func readBotFile(name string) (*botFile, error) {
 }
 
 func logWarnings(log *slog.Logger, b bot.Bot) {
-	for i, a := range b.Accounts {
-		if len(a.Warnings()) > 0 {
-			log.Warn("bot.yaml has hints; wenzi apply prints them", "account", i, "hints", len(a.Warnings()))
-		}
+	if n := len(b.Warnings()); n > 0 {
+		log.Warn("bot.yaml has hints; wenzi apply prints them", "hints", n)
 	}
 }
 
@@ -72,6 +72,16 @@ type storage struct {
 	Database string `env:"WENZI_DATABASE" help:"postgres://… — default: SQLite in the data directory."`
 }
 
+// missing reports that there is no database, which asking for something must
+// not make.
+func (c *storage) missing() bool {
+	if c.Database != "" {
+		return false
+	}
+	_, err := os.Stat(filepath.Join(c.Data, "wenzi.db"))
+	return errors.Is(err, fs.ErrNotExist)
+}
+
 // Run changes the accounts of the running server, or of the database where
 // none runs.
 func (c *applyCmd) Run(e *env) error {
@@ -80,10 +90,8 @@ func (c *applyCmd) Run(e *env) error {
 		return err
 	}
 	f.Prune = c.Prune
-	for _, a := range f.bot.Accounts {
-		for _, w := range a.Warnings() {
-			fmt.Fprintln(e.stderr, "提示（hint）:", w)
-		}
+	for _, w := range f.bot.Warnings() {
+		fmt.Fprintln(e.stderr, "提示（hint）:", w)
 	}
 	var summary string
 	if client, running := controlClient(c.Data); running {
@@ -179,8 +187,8 @@ func callControl(ctx context.Context, client *http.Client, method, path string, 
 type control struct {
 	accounts *account.Directory
 	store    *store.Store
+	clients  *clients
 	log      *slog.Logger
-	lenders  lenders
 }
 
 func (c *control) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -194,6 +202,8 @@ func (c *control) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		w.Write(out)
+	case "GET /turns":
+		c.turns(w, r)
 	case "POST /token":
 		c.token(w, r)
 	default:

@@ -135,6 +135,16 @@ func TestSettings(t *testing.T) {
 		{"a list", "guests:\n  - 1\n", ":2: guests"},
 		{"no YAML", "guests: [1\n", "bad.yaml"},
 		{"below", "guests: 0\n", "--guests"},
+		{"mailbox", "mailbox-keep: 0s\n", "--mailbox-keep"},
+		{"pages", "page-keep: -1h\n", "--page-keep"},
+		{"max age", "max-age: 10s\n", "--max-age"},
+		{"budget", "timeout-budget: -2\n", "--timeout-budget"},
+		{"no budget", "timeout-budget: many\n", ":1: "},
+		{"public http", "public-url: http://wx.example.com\n", "--public-url"},
+		{"public path", "public-url: https://wx.example.com/wenzi\n", "--public-url"},
+		{"public markup", "public-url: 'https://wx.example.com\">'\n", "--public-url"},
+		{"API", "api-url: api.weixin.qq.com\n", "--api-url"},
+		{"API with a password", "api-url: https://user:hidden@relay.example.com\n", "--api-url"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, stderr, code := wenzi(t, "serve", "--config", write(t, "bad.yaml", tt.content), "--data", t.TempDir())
@@ -143,6 +153,14 @@ func TestSettings(t *testing.T) {
 			}
 		})
 	}
+	t.Run("good values", func(t *testing.T) {
+		for _, args := range [][]string{{"--timeout-budget=-1"}, {"--timeout-budget", "-1"}, {"--timeout-budget", "0"}, {"--max-age", "0"}, {"--max-age", "30s"},
+			{"--public-url", "https://wx.example.com:8443/"}, {"--api-url", "http://127.0.0.1:9000/relay"}} {
+			if _, stderr, code := wenzi(t, append([]string{"config"}, args...)...); code != 0 {
+				t.Errorf("%v: exit %d\n%s", args, code, stderr)
+			}
+		}
+	})
 	t.Run("missing file", func(t *testing.T) {
 		if _, stderr, code := wenzi(t, "serve", "--config", "/nowhere.yaml"); code != 2 || !strings.Contains(stderr, "nowhere.yaml") {
 			t.Errorf("exit %d\n%s", code, stderr)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -65,10 +64,8 @@ func (c *caller) client(ctx context.Context, baseURL string, options []api.Optio
 		lent := &lentTokens{server: server, path: a.Path, baseURL: baseURL}
 		return run(api.Account{AppID: a.AppID}, new(api.MemoryStore), api.WithTokenSource(lent))
 	}
-	if c.Database == "" { // which must not be made by asking for it
-		if _, err := os.Stat(filepath.Join(c.Data, "wenzi.db")); errors.Is(err, fs.ErrNotExist) {
-			return errUsage{fmt.Errorf("%s 里没有数据库：用 --data 指明，或用 --app-id 直接调用（there is no database; give --data, or --app-id）", c.Data)}
-		}
+	if c.missing() {
+		return errUsage{fmt.Errorf("%s 里没有数据库：用 --data 指明，或用 --app-id 直接调用（there is no database; give --data, or --app-id）", c.Data)}
 	}
 	return c.offline(ctx, func(s *store.Store) error {
 		accounts, err := account.Stored(ctx, s)
@@ -215,37 +212,6 @@ func (t *lentTokens) Invalidate(_ context.Context, refused api.Token) error {
 	return nil
 }
 
-// lenders are the clients whose tokens a server lends. They are kept because a
-// client knows which token was refused last, and who renews it now.
-type lenders struct {
-	mu      sync.Mutex
-	clients map[lender]*api.Client
-}
-
-type lender struct {
-	appID   string
-	secret  bot.Secret
-	baseURL string
-}
-
-func (l *lenders) client(a bot.Account, baseURL string, tokens api.Store) (*api.Client, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	key := lender{a.AppID, a.AppSecret, baseURL}
-	if c := l.clients[key]; c != nil {
-		return c, nil
-	}
-	c, err := api.NewClient(api.Account{AppID: a.AppID, Secret: api.Secret(a.AppSecret.Reveal())}, at(baseURL, tokens)...)
-	if err != nil {
-		return nil, err
-	}
-	if l.clients == nil {
-		l.clients = map[lender]*api.Client{}
-	}
-	l.clients[key] = c
-	return c, nil
-}
-
 // token lends a token to wenzi call.
 func (c *control) token(w http.ResponseWriter, r *http.Request) {
 	// Fetching one can take longer than the answer to a delivery.
@@ -269,7 +235,7 @@ func (c *control) token(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, errNoSecret(accounts[i]).Error(), http.StatusConflict)
 		return
 	}
-	client, err := c.lenders.client(accounts[i], ask.BaseURL, c.store)
+	client, err := c.clients.client(accounts[i], ask.BaseURL)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return

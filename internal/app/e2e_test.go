@@ -171,13 +171,15 @@ func get(t *testing.T, url string) (status int, body string) {
 	return resp.StatusCode, string(b)
 }
 
-// deliver sends a message and returns the status and the body as it came.
+// deliver sends a message and returns the status and the body as it came. The
+// signature is dated ahead: in plain mode one from before the server began
+// brings neither mailbox nor memory.
 func deliver(a oa.Account, url string, m oa.Message) (status int, body string, err error) {
 	xml, err := oa.Marshal(m)
 	if err != nil {
 		return 0, "", err
 	}
-	req, err := oa.NewDelivery(a, url, xml)
+	req, err := oa.NewDeliveryAt(a, url, xml, time.Now().Add(3*time.Second))
 	if err != nil {
 		return 0, "", err
 	}
@@ -446,7 +448,7 @@ accounts:
 	if !strings.Contains(log, "明文模式") {
 		t.Errorf("the log does not say what the guest in 安全模式 must change:\n%s", log)
 	}
-	_, log, _ = strings.Cut(log, "try it without") // what is for pasting may name addresses
+	_, log, _ = strings.Cut(log, "<aes_key> 你好") // what is for pasting may name addresses
 	for _, secret := range []string{"secrettoken", "guesttoken", "othertoken", "slugslug", "hello", account.AESKey, "oFollowerX", "谜", "悄悄话"} {
 		if strings.Contains(log, secret) {
 			t.Errorf("the log holds %q:\n%s", secret, log)

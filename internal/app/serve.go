@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/wenzihq/wenzi/internal/account"
-	"github.com/wenzihq/wenzi/internal/robot"
+	"github.com/wenzihq/wenzi/internal/jobs"
 	"github.com/wenzihq/wenzi/internal/store"
 	"github.com/wenzihq/wenzi/internal/turn"
 	"github.com/wenzihq/wenzi/oa"
@@ -24,9 +24,10 @@ import (
 
 // Times of the server's life.
 const (
-	drainLimit     = 10 * time.Second // for what is in flight at a stop
-	probesEvery    = 2 * time.Second
-	retentionEvery = time.Hour
+	letGoAfter  = 100 * time.Millisecond // at a stop, of deliveries left to the successor
+	drainLimit  = 10 * time.Second       // for what else is in flight
+	probesEvery = 2 * time.Second
+	guestsEvery = time.Hour
 )
 
 type serveCmd struct {
@@ -41,6 +42,10 @@ type server struct {
 	store    *store.Store
 	engine   *turn.Engine
 	accounts *account.Directory
+	models   *models
+	clients  *clients
+	pushers  *pushers
+	jobs     *jobs.Runner
 	metrics  *metrics
 
 	listeners []net.Listener
@@ -73,7 +78,23 @@ func (s *server) open(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("打不开数据库 %s（cannot open the database）: %w", s.shownDatabase(), err)
 	}
-	s.engine = turn.New(s.store, s.log)
+	s.clients = newClients(s.store, s.log)
+	s.pushers = newPushers(s.clients, s.store, s.APIURL, s.log)
+	s.jobs = s.newJobs()
+	s.engine = turn.New(turn.Config{
+		Store:     s.store,
+		Log:       s.log,
+		Accounts:  s.account,
+		Wake:      s.jobs.Wake,
+		Budget:    int(s.TimeoutBudget),
+		Keep:      s.MailboxKeep,
+		PublicURL: s.PublicURL,
+		Replays:   s.MaxAge == 0,
+		Alone:     s.Database == "",
+	})
+	if s.models, err = newModels(s.settings, s.store); err != nil {
+		return err
+	}
 	s.metrics = newMetrics(s)
 	s.accounts = account.New(account.Config{
 		Store:     s.store,
@@ -81,6 +102,7 @@ func (s *server) open(ctx context.Context) (err error) {
 		Hosting:   account.Hosting(s.OpenHosting),
 		Guests:    s.guests(),
 		GuestName: s.name(),
+		MaxAge:    s.MaxAge,
 		Observe:   s.metrics.observe,
 		Log:       s.log,
 	})
@@ -99,27 +121,40 @@ func (s *server) open(ctx context.Context) (err error) {
 	if err := s.accounts.Load(ctx); err != nil {
 		return err
 	}
+	if err := s.engine.Recover(ctx); err != nil {
+		return err
+	}
 	return s.listen(ctx)
+}
+
+// handling is the handler of an account, and the account as turn wants it.
+type handling struct {
+	oa.Handler
+	turns turn.Account
+}
+
+// account finds the account of a turn on record.
+func (s *server) account(id int64) (turn.Account, bool) {
+	h, ok := s.accounts.HandlerOf(id)
+	if !ok {
+		return turn.Account{}, false
+	}
+	return h.(handling).turns, true
 }
 
 // handler makes the robot of an account and the turns around it.
 func (s *server) handler(a account.Served) (oa.Handler, error) {
-	r, err := robot.New(a.Bot)
+	r, err := s.models.robot(a)
 	if err != nil {
 		return nil, err
 	}
-	return s.engine.Handler(turn.Account{Key: a.Key, ID: a.ID, Robot: answering{r}}), nil
+	push, err := s.pushers.of(a)
+	if err != nil {
+		return nil, err
+	}
+	t := turn.Account{Key: a.Key, ID: a.ID, Robot: answering{r, s.log}, Push: push, Guest: a.Guest}
+	return handling{s.engine.Handler(t), t}, nil
 }
-
-// answering is a robot as turn wants it.
-type answering struct{ robot *robot.Robot }
-
-func (a answering) Answer(r *oa.Request) (turn.Answer, error) {
-	answer, err := a.robot.Answer(r)
-	return turn.Answer(answer), err
-}
-
-func (a answering) Sorry(r *oa.Request) turn.Answer { return turn.Answer(a.robot.Sorry(r)) }
 
 func (s *server) listen(ctx context.Context) error {
 	callback, rest := http.NewServeMux(), http.NewServeMux()
@@ -127,6 +162,7 @@ func (s *server) listen(ctx context.Context) error {
 		rest = callback
 	}
 	callback.Handle("/wechatMP/{path}", s.accounts)
+	callback.Handle("GET /a/{id}", &pages{store: s.store, engine: s.engine, name: s.accounts.Name, keep: s.PageKeep, log: s.log})
 	rest.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
 	rest.Handle("GET /readyz", &readiness{store: s.store, engine: s.engine})
 	rest.Handle("GET /metrics", s.metrics)
@@ -152,7 +188,7 @@ func (s *server) listen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.add(l, &control{accounts: s.accounts, store: s.store, log: s.log})
+	s.add(l, &control{accounts: s.accounts, store: s.store, clients: s.clients, log: s.log})
 	return nil
 }
 
@@ -188,7 +224,8 @@ func (s *server) welcome(w io.Writer) {
 	if s.AdminListen != "" {
 		fmt.Fprintf(&b, "  管理 admin     %s\n", s.listeners[1].Addr())
 	}
-	fmt.Fprintf(&b, "  数据 database  %s\n\n", s.shownDatabase())
+	fmt.Fprintf(&b, "  数据 database  %s\n", s.shownDatabase())
+	b.WriteString(s.models.welcome(s.accounts.Open()) + "\n")
 	registered := s.accounts.Accounts()
 	for _, a := range registered {
 		path := a.Path
@@ -196,6 +233,9 @@ func (s *server) welcome(w io.Writer) {
 			path = "（bot.yaml 里的 path）"
 		}
 		fmt.Fprintf(&b, "  「%s」 URL  http://你的域名/wechatMP/%s   Token、EncodingAESKey 与 bot.yaml 相同   %s\n", a.Name, path, modeName(a.Mode))
+		if !a.Model.IsZero() {
+			fmt.Fprintf(&b, "      大模型 model  %s\n", shown(a.Model))
+		}
 	}
 	if s.accounts.Open() {
 		b.WriteString("在微信公众平台「服务器配置」里填写（paste into WeChat's 服务器配置 page）：\n\n" +
@@ -203,7 +243,7 @@ func (s *server) welcome(w io.Writer) {
 			"  Token           hello      （与 URL 最后一段相同，可换成任意 3–32 位字母数字）\n" +
 			"  消息加解密方式  明文模式 或 兼容模式\n")
 	}
-	b.WriteString("\n没有公网也能试（try it without WeChat）：  go run ./cmd/wenzi say 你好\n\n")
+	fmt.Fprintf(&b, "\n没有公网也能试（try it without WeChat）：  %s\n\n", tryCommand(s.listeners[0].Addr(), registered))
 	_, _ = io.WriteString(w, b.String()) // it answers also where nobody can read that
 }
 
@@ -224,10 +264,15 @@ func (s *server) serve(ctx context.Context) error {
 	var lost int
 	work.Go(func() { lost = s.engine.Run(background) })
 	work.Go(func() { s.every(background, probesEvery, "store refused requests", s.accounts.StoreProbes) })
-	work.Go(func() { s.every(background, retentionEvery, "clear old turns", s.clear) })
+	work.Go(func() { s.every(background, guestsEvery, "forget guests", s.accounts.ForgetGuests) })
+	work.Go(func() { s.pushers.run(background, s.accounts.Accounts) })
+	work.Go(func() { s.jobs.Run(background) })
 
+	requests, letGo := context.WithCancel(context.WithoutCancel(ctx))
+	defer letGo()
 	failed := make(chan error, len(s.https))
 	for i, h := range s.https {
+		h.BaseContext = func(net.Listener) context.Context { return requests }
 		go func() { failed <- h.Serve(s.listeners[i]) }()
 	}
 	var err error
@@ -236,6 +281,8 @@ func (s *server) serve(ctx context.Context) error {
 		s.log.Info("stopping; what is in flight is finished first")
 	case err = <-failed:
 	}
+	s.engine.Drain()
+	defer time.AfterFunc(letGoAfter, letGo).Stop()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainLimit)
 	defer cancel()
 	var servers sync.WaitGroup
@@ -272,16 +319,6 @@ func (s *server) every(ctx context.Context, interval time.Duration, what string,
 	}
 }
 
-func (s *server) clear(ctx context.Context) error {
-	now := time.Now()
-	err := s.accounts.ForgetGuests(ctx)
-	n, cleared := s.store.ClearTurns(ctx, now.Add(-s.Keep), now.Add(-s.GuestKeep))
-	if n > 0 {
-		s.log.Info("old turns are cleared", "turns", n)
-	}
-	return errors.Join(err, cleared)
-}
-
 // close gives back what open took.
 func (s *server) close() error {
 	var errs []error
@@ -289,6 +326,9 @@ func (s *server) close() error {
 		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
 		}
+	}
+	if s.models != nil {
+		s.models.pool.Close()
 	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/wenzihq/wenzi/internal/account"
+	"github.com/wenzihq/wenzi/internal/bot"
 	"github.com/wenzihq/wenzi/internal/robot"
 )
 
@@ -30,15 +33,45 @@ type settings struct {
 	Database      string        `env:"WENZI_DATABASE" help:"postgres://… ，默认用数据目录里的 SQLite — default: SQLite in the data directory."`
 	Synchronous   string        `env:"WENZI_SYNCHRONOUS" default:"full" enum:"full,normal" help:"SQLite 写盘方式：full 断电不丢，normal 更快 — normal gives up power loss."`
 	Bot           string        `env:"WENZI_BOT" help:"启动时应用的 bot.yaml — applied at start."`
+	ModelURL      string        `name:"model-url" env:"WENZI_MODEL_URL" help:"大模型的接口地址，OpenAI 兼容，如 https://api.deepseek.com/v1；回答 bot.yaml 里没写 model 的公众号 — address of the model that answers accounts without one."`
+	ModelKey      bot.Secret    `env:"WENZI_MODEL_KEY" help:"大模型的 API key，最好用环境变量 — its API key, better as a variable."`
+	Model         string        `env:"WENZI_MODEL" help:"大模型的名字，如 deepseek-v4-flash — its name."`
+	GuestModel    bool          `env:"WENZI_GUEST_MODEL" default:"false" help:"大模型也回答未登记的账号，花的是你的钱 — let it answer guests, at your cost."`
 	OpenHosting   string        `env:"WENZI_OPEN_HOSTING" default:"auto" enum:"auto,on,off" help:"开放托管：地址最后一段即 Token，无需登记；auto 表示未登记账号时开放 — serve unregistered accounts."`
 	Name          string        `env:"WENZI_NAME" help:"开放托管时显示的名字，默认「是雯子吖」 — name shown for guests."`
 	Guests        int           `env:"WENZI_GUESTS" default:"1000" help:"最多托管多少个未登记账号 — most guests."`
 	GuestMessages int           `env:"WENZI_GUEST_MESSAGES" default:"60" help:"每个未登记账号每分钟最多回答几条 — messages a minute for each guest."`
 	GuestKeep     time.Duration `env:"WENZI_GUEST_KEEP" default:"168h" help:"未登记账号及其消息保留多久 — how long guests and their messages are kept."`
 	Keep          time.Duration `env:"WENZI_KEEP" default:"2160h" help:"消息记录保留多久（2160h = 90 天）— how long turns are kept."`
+	MaxAge        time.Duration `env:"WENZI_MAX_AGE" default:"5m" help:"明文模式只接受这么新的签名，0 不限 — how old a signature of plain mode may be, 0 is no limit."`
+	TimeoutBudget budget        `env:"WENZI_TIMEOUT_BUDGET" default:"20" help:"每个账号 5 分钟内最多故意不答几次，换取微信重发；-1 不限 — deliberate time-outs in five minutes, -1 is no limit."`
+	MailboxKeep   time.Duration `env:"WENZI_MAILBOX_KEEP" default:"48h" help:"没来得及送达的回答等粉丝来取多久 — how long answers wait to be fetched."`
+	PublicURL     string        `name:"public-url" env:"WENZI_PUBLIC_URL" help:"粉丝打得开的地址，如 https://wx.example.com：长回答附「看全文」— where followers reach this server, for links to whole answers."`
+	PageKeep      time.Duration `env:"WENZI_PAGE_KEEP" default:"168h" help:"「看全文」的网页保留多久 — how long the page of an answer is there."`
+	APIURL        string        `name:"api-url" env:"WENZI_API_URL" default:"https://api.weixin.qq.com" help:"微信接口的地址：代理或模拟平台 — the platform's API, a relay or a simulated one."`
 	LogLevel      slog.Level    `env:"WENZI_LOG_LEVEL" default:"info" help:"debug、info、warn 或 error。"`
 	LogFormat     string        `env:"WENZI_LOG_FORMAT" default:"text" enum:"text,json" help:"text 或 json。"`
 }
+
+// budget is a number whose -1 the command line's parser does not take for a flag.
+type budget int
+
+// Decode implements [kong.MapperValue].
+func (b *budget) Decode(c *kong.DecodeContext) error {
+	word := c.Scan.Pop().String()
+	n, err := strconv.Atoi(word)
+	if err != nil {
+		return fmt.Errorf("应为整数，现在是 %q（must be a whole number, is %q）", word, word)
+	}
+	*b = budget(n)
+	return nil
+}
+
+// leastMaxAge is the least limit that loses no delivery of WeChat's.
+const leastMaxAge = 30 * time.Second
+
+// publicURL stands in links as it is.
+var publicURL = regexp.MustCompile(`^https://[A-Za-z0-9.-]+(:[0-9]+)?/?$`)
 
 // Validate is called by the command line's parser.
 func (s *settings) Validate() error {
@@ -52,13 +85,37 @@ func (s *settings) Validate() error {
 	positive("guest-messages", s.GuestMessages > 0, "60")
 	positive("guest-keep", s.GuestKeep > 0, "168h")
 	positive("keep", s.Keep > 0, "2160h")
+	positive("mailbox-keep", s.MailboxKeep > 0, "48h")
+	positive("page-keep", s.PageKeep > 0, "168h")
+	if s.MaxAge != 0 && s.MaxAge < leastMaxAge {
+		errs = append(errs, fmt.Errorf("--max-age: 微信的重发会带着 10 秒前的签名，两边的钟也会差一点：至少 %v，或者 0 不限（WeChat repeats with a signature 10 s old, and clocks differ: at least %v, or 0 for no limit）", leastMaxAge, leastMaxAge))
+	}
+	if s.TimeoutBudget < -1 {
+		errs = append(errs, errors.New("--timeout-budget: 应为 -1（不限）、0（从不）或更大（must be -1 for no limit, 0 for never, or more）"))
+	}
+	if s.PublicURL != "" && !publicURL.MatchString(s.PublicURL) {
+		errs = append(errs, errors.New("--public-url: 应为 https://域名，后面不带路径（must look like https://host, without a path）"))
+	}
+	if u, err := url.Parse(s.APIURL); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		errs = append(errs, errors.New("--api-url: 应形如 https://api.weixin.qq.com（must look like https://api.weixin.qq.com）"))
+	}
 	if s.Data == "" {
 		errs = append(errs, errors.New("--data: 不能为空（must not be empty）"))
 	}
 	if s.Database != "" && !strings.HasPrefix(s.Database, "postgres://") && !strings.HasPrefix(s.Database, "postgresql://") {
 		errs = append(errs, errors.New("--database: 应以 postgres:// 开头；不填则使用 SQLite（must start with postgres://; leave it out for SQLite）"))
 	}
+	if m, err := s.model(); err != nil {
+		errs = append(errs, err)
+	} else if s.GuestModel && m.IsZero() {
+		errs = append(errs, errors.New("--guest-model: 还要写 WENZI_MODEL_URL、WENZI_MODEL_KEY 和 WENZI_MODEL（needs WENZI_MODEL_URL, WENZI_MODEL_KEY and WENZI_MODEL）"))
+	}
 	return errors.Join(errs...)
+}
+
+// model is that of accounts without one of their own.
+func (s *settings) model() (bot.Model, error) {
+	return bot.ModelFromSettings(s.ModelURL, s.ModelKey.Reveal(), s.Model)
 }
 
 func (s *settings) database() string {

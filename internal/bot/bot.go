@@ -26,6 +26,17 @@ type Bot struct {
 	// Kept are the secrets that the file masks; they are empty in Accounts
 	// until [Bot.ApplyMasks] fills them in.
 	Kept []Kept
+	// Hints are the warnings that only the file gives reason for.
+	Hints []string
+}
+
+// Warnings returns, one line each, what is allowed but hardly meant.
+func (b Bot) Warnings() []string {
+	ws := slices.Clone(b.Hints)
+	for _, a := range b.Accounts {
+		ws = append(ws, a.Warnings()...)
+	}
+	return ws
 }
 
 // Account is one Official Account and what it answers.
@@ -42,7 +53,7 @@ type Account struct {
 	Greeting       Reply    `json:"greeting,omitzero"` // zero: the default greeting
 	Rules          []Rule   `json:"rules,omitempty"`   // the first match answers
 	Model          Model    `json:"model,omitzero"`    // answers what no rule matches
-	Fallback       Fallback `json:"fallback,omitzero"`
+	Fallback       Fallback `json:"fallback,omitzero"` // beside a model: answers what that cannot read
 }
 
 // Callback returns what the callback library needs to know of the account.
@@ -133,7 +144,8 @@ type Transfer struct {
 	Agent string `json:"agent,omitempty"` // name@account, or empty for whoever is free
 }
 
-// Fallback answers what no rule matches. The zero Fallback echoes.
+// Fallback answers what no rule matches. The zero Fallback echoes, or leaves it
+// to the model where there is one.
 type Fallback struct {
 	None  bool  `json:"none,omitempty"` // say nothing
 	Reply Reply `json:"reply,omitzero"` // say this
@@ -152,12 +164,14 @@ var answerable = map[string]bool{
 	"unsubscribe":     false, "VIEW": false, "view_miniprogram": false,
 }
 
+func (a Account) warning(key, zh, en string) string {
+	return fmt.Sprintf("%s: %s：%s（%s）", a.Path, key, zh, en)
+}
+
 // Warnings returns, one line each, what is allowed but hardly meant.
 func (a Account) Warnings() []string {
 	var ws []string
-	warn := func(key, zh, en string) {
-		ws = append(ws, fmt.Sprintf("%s: %s：%s（%s）", a.Path, key, zh, en))
-	}
+	warn := func(key, zh, en string) { ws = append(ws, a.warning(key, zh, en)) }
 	if a.Path == a.Token.Reveal() {
 		warn("path", "与 token 相同，看到地址的人就能冒充微信；请换一个",
 			"is the same as token, so whoever sees the address can pretend to be WeChat; choose another")

@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -31,6 +32,10 @@ func TestWarnings(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, a.Warnings()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+	b := Bot{Accounts: []Account{a, a}, Hints: []string{"a hint"}}
+	if diff := cmp.Diff(slices.Concat(b.Hints, want, want), b.Warnings()); diff != "" {
+		t.Errorf("of the bot (-want +got):\n%s", diff)
 	}
 	for _, a := range mustParse(t, "testdata/bot.yaml").Accounts {
 		if ws := a.Warnings(); len(ws) > 0 {

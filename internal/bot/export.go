@@ -43,8 +43,9 @@ func exportAccount(a Account) *yaml.Node {
 	switch {
 	case a.Fallback.None:
 		m.text("fallback", "none")
-	case a.Fallback.IsZero():
+	case a.Fallback.IsZero() && a.Model.IsZero():
 		m.text("fallback", "echo")
+	case a.Fallback.IsZero():
 	case a.Fallback.Reply.Kind() == "text": // as a plain string it would be taken for a keyword
 		fallback := new(mapping)
 		fallback.text("text", a.Fallback.Reply.Text)

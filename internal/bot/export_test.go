@@ -54,6 +54,9 @@ func checkRoundTrip(t rapid.TB, b Bot) {
 			t.Fatalf("a secret was exported\n%s", file)
 		}
 	}
+	if len(parsed.Hints) > 0 {
+		t.Fatalf("what is exported has hints: %q\n%s", parsed.Hints, file)
+	}
 	merged, err := parsed.ApplyMasks(func(path string) (Account, bool) {
 		i := slices.IndexFunc(b.Accounts, func(a Account) bool { return a.Path == path })
 		if i < 0 {

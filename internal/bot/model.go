@@ -184,10 +184,14 @@ func ModelFromSettings(baseURL, key, name string) (Model, error) {
 	}
 	p, _ := presetOf(e.Provider)
 	switch {
+	case baseURL == "":
+		return Model{}, errors.New("缺少 WENZI_MODEL_URL，写大模型的接口地址（WENZI_MODEL_URL is missing; it is the model's address）")
 	case !isBaseURL(baseURL):
 		return Model{}, errors.New("WENZI_MODEL_URL " + baseURLZh + "（" + baseURLEn + "）")
 	case key == "" && !p.keyless:
 		return Model{}, fmt.Errorf("缺少 WENZI_MODEL_KEY，%s 要有 key（WENZI_MODEL_KEY is missing; %s needs a key）", e.Provider, e.Provider)
+	case key == Mask:
+		return Model{}, errors.New("WENZI_MODEL_KEY 是打码后的样子，请写 key 本身（WENZI_MODEL_KEY is masked; write the key itself）")
 	case key != "" && !isKey(key):
 		return Model{}, errors.New("WENZI_MODEL_KEY " + keyZh + "（" + keyEn + "）")
 	case name == "" && p.name == "":

@@ -166,10 +166,11 @@ func TestModelFromSettings(t *testing.T) {
 		{url: "https://api.deepseek.com/v1/", key: "sk", want: Model{Endpoints: []Endpoint{{Provider: "deepseek", BaseURL: "https://api.deepseek.com/v1/", Key: "sk"}}}},
 		{url: "http://127.0.0.1:11434/v1", name: "qwen3:8b", want: Model{Endpoints: []Endpoint{{Provider: "ollama", BaseURL: "http://127.0.0.1:11434/v1", Name: "qwen3:8b"}}}},
 		{url: "https://llm.example.com", key: "sk", name: "m", want: Model{Endpoints: []Endpoint{{Provider: compatible, BaseURL: "https://llm.example.com", Key: "sk", Name: "m"}}}},
-		{key: "sk-hunter", name: "m", fails: "WENZI_MODEL_URL"},
-		{url: "llm.example.com", name: "m", fails: "WENZI_MODEL_URL"},
+		{key: "sk-hunter", name: "m", fails: "WENZI_MODEL_URL is missing"},
+		{url: "llm.example.com", name: "m", fails: "WENZI_MODEL_URL 应为"},
 		{url: "https://api.deepseek.com/v1", fails: "WENZI_MODEL_KEY is missing"},
 		{url: "https://llm.example.com", key: "sk-hunter 2", name: "m", fails: "WENZI_MODEL_KEY"},
+		{url: "https://llm.example.com", key: Mask, name: "m", fails: "WENZI_MODEL_KEY is masked"},
 		{url: "https://llm.example.com", key: "sk-hunter", fails: "WENZI_MODEL is missing"},
 		{url: "https://llm.example.com", key: "sk-hunter", name: "a b", fails: "WENZI_MODEL 应为"},
 	}

@@ -42,6 +42,7 @@ type parser struct {
 	reader
 	env   func(string) (string, bool)
 	kept  []Kept
+	hints []string
 	paths map[string]int // the lines of the paths so far
 }
 
@@ -60,7 +61,7 @@ func (p *parser) bot(v value) Bot {
 	for i, item := range items {
 		b.Accounts = append(b.Accounts, p.account(item, i))
 	}
-	b.Kept = p.kept
+	b.Kept, b.Hints = p.kept, p.hints
 	return b
 }
 
@@ -102,6 +103,10 @@ func (p *parser) account(v value, index int) Account {
 	}
 	if fb, ok := f["fallback"]; ok {
 		a.Fallback = p.fallback(fb)
+		if fb.Value == "echo" && !a.Model.IsZero() {
+			p.hints = append(p.hints, a.warning("fallback", "有 model 时不会 echo：没有规则符合的由大模型回答；这一行可以删去",
+				"the model takes the place of the echo; this line can go"))
+		}
 	}
 	return a
 }

@@ -46,7 +46,9 @@ func mustParse(t testing.TB, file string) Bot {
 
 func TestParseSample(t *testing.T) {
 	got := mustParse(t, "testdata/bot.yaml")
-	want := Bot{Accounts: []Account{
+	want := Bot{Hints: []string{
+		"k3v9qd2x: fallback：有 model 时不会 echo：没有规则符合的由大模型回答；这一行可以删去（the model takes the place of the echo; this line can go）",
+	}, Accounts: []Account{
 		{
 			Path:           "k3v9qd2x",
 			Name:           "是雯子吖",
@@ -307,7 +309,7 @@ func FuzzParse(f *testing.F) {
 				}
 			}
 		}
-		b.Kept = nil
+		b.Kept, b.Hints = nil, nil
 		checkRoundTrip(t, b)
 	})
 }

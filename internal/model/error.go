@@ -34,9 +34,19 @@ type Error struct {
 func (e *Error) Error() string {
 	who := ""
 	if e.Provider != "" {
-		who = " " + e.Provider + "/" + e.Name
+		who = " " + e.who()
 	}
 	return fmt.Sprintf("模型%s：%s（model%s: %s）", who, e.zh, who, e.en)
+}
+
+func (e *Error) who() string { return e.Provider + "/" + e.Name }
+
+// brief is the kind of the error: "busy, HTTP 429".
+func (e *Error) brief() string {
+	if e.Status == 0 {
+		return string(e.Kind)
+	}
+	return fmt.Sprintf("%s, HTTP %d", e.Kind, e.Status)
 }
 
 // Unwrap returns the context's error where that is why.

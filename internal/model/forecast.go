@@ -3,7 +3,6 @@ package model
 import (
 	"slices"
 	"time"
-	"unicode/utf8"
 
 	"github.com/wenzihq/wenzi/internal/bot"
 )
@@ -26,8 +25,8 @@ type speed struct {
 
 type sample struct {
 	total  time.Duration // from the call to the end
-	length int           // in characters
-	rate   float64       // characters a second, from the first text on
+	length int           // in bytes
+	rate   float64       // bytes a second, from the first text on
 }
 
 func speedOf(m bot.Model) speedKey {
@@ -37,7 +36,7 @@ func speedOf(m bot.Model) speedKey {
 // learn notes an answer, whichever endpoint gave it: who asks the model waits for
 // its backups too.
 func (p *Pool) learn(m bot.Model, r Result) {
-	s := sample{total: r.Total, length: utf8.RuneCountInString(r.Text)}
+	s := sample{total: r.Total, length: len(r.Text)}
 	s.rate = float64(s.length) / max(r.Total-r.FirstText, time.Millisecond).Seconds()
 	key := speedOf(m)
 	p.mu.Lock()
@@ -73,9 +72,9 @@ func (p *Pool) forgetOldest() {
 }
 
 // Expect says when an answer will probably be whole that was asked for at started and
-// has so many characters by now, going by the last answers of the model that took
+// has so many bytes by now, going by the last answers of the model that took
 // longer, or became longer. It is not known before there are a few, or when none did.
-func (p *Pool) Expect(m bot.Model, started time.Time, chars int) (ready time.Time, known bool) {
+func (p *Pool) Expect(m bot.Model, started time.Time, size int) (ready time.Time, known bool) {
 	if m.IsZero() {
 		return time.Time{}, false
 	}
@@ -94,16 +93,16 @@ func (p *Pool) Expect(m bot.Model, started time.Time, chars int) (ready time.Tim
 		if sample.total > now.Sub(started) {
 			totals = append(totals, sample.total)
 		}
-		if sample.length > chars {
+		if sample.length > size {
 			lengths = append(lengths, sample.length)
 		}
 		rates = append(rates, sample.rate)
 	}
 	switch {
-	case chars == 0 && len(totals) > 0:
+	case size == 0 && len(totals) > 0:
 		return started.Add(median(totals)), true
-	case chars > 0 && len(lengths) > 0:
-		left := float64(median(lengths)-chars) / median(rates)
+	case size > 0 && len(lengths) > 0:
+		left := float64(median(lengths)-size) / median(rates)
 		return now.Add(time.Duration(left * float64(time.Second))), true
 	}
 	return time.Time{}, false

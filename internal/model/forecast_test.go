@@ -11,22 +11,22 @@ import (
 	"github.com/wenzihq/wenzi/internal/bot"
 )
 
-// taking is what a model has done: answers of so many characters in so many seconds.
+// taking is what a model has done: answers of so many bytes in so many seconds.
 func taking(p *Pool, m bot.Model, answers ...[2]int) {
 	for _, a := range answers {
 		total := time.Duration(a[1]) * time.Second
-		p.learn(m.WithDefaults(), Result{Text: strings.Repeat("字", a[0]), FirstText: total / 2, Total: total})
+		p.learn(m.WithDefaults(), Result{Text: strings.Repeat("x", a[0]), FirstText: total / 2, Total: total})
 	}
 }
 
 func TestExpect(t *testing.T) {
 	m := modelAt("one")
-	history := [][2]int{{100, 4}, {200, 8}, {400, 16}} // 50 characters a second, after half of the time
+	history := [][2]int{{100, 4}, {200, 8}, {400, 16}} // 50 bytes a second, after half of the time
 	tests := []struct {
 		name    string
 		history [][2]int
 		elapsed time.Duration
-		chars   int
+		size    int
 		ready   time.Duration // from the start
 		known   bool
 	}{
@@ -46,7 +46,7 @@ func TestExpect(t *testing.T) {
 				taking(p, m, test.history...)
 				started := time.Now()
 				time.Sleep(test.elapsed)
-				ready, known := p.Expect(m, started, test.chars)
+				ready, known := p.Expect(m, started, test.size)
 				if known != test.known || known && ready.Sub(started) != test.ready {
 					t.Errorf("%v, %t; want %v, %t", ready.Sub(started), known, test.ready, test.known)
 				}
@@ -107,7 +107,7 @@ func TestAskTeachesExpect(t *testing.T) {
 		if ready, known := p.pool.Expect(m, started, 0); !known || ready.Sub(started) != 6*time.Second {
 			t.Errorf("in %v, %t", ready.Sub(started), known)
 		}
-		if ready, known := p.pool.Expect(m, started, 5); !known || ready.Sub(started) != time.Second {
+		if ready, known := p.pool.Expect(m, started, len("一二三四五")); !known || ready.Sub(started) != time.Second {
 			t.Errorf("with half of the text in %v, %t", ready.Sub(started), known)
 		}
 	})

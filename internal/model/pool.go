@@ -10,6 +10,7 @@ package model
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -23,6 +24,8 @@ const (
 	maxAttempts   = 3 // at one endpoint
 	firstBackoff  = 500 * time.Millisecond
 	maxRetryAfter = 20 * time.Second // who is told to wait longer asks the next endpoint
+
+	leastQueued = 100 * time.Millisecond // that is worth a step
 )
 
 // Pool holds the connections to all providers, what waits for them and how fast
@@ -72,6 +75,16 @@ type Request struct {
 	// the messages, see [Budget].
 	Model    bot.Model
 	Messages []Message
+
+	// Step, if it is set, is told what happens on the way, in words that hold
+	// neither a key nor a question nor an answer.
+	Step func(what, detail string)
+}
+
+func (r Request) step(what, detail string) {
+	if r.Step != nil {
+		r.Step(what, detail)
+	}
 }
 
 // Role is who says a message.
@@ -157,6 +170,7 @@ func (p *Pool) Ask(ctx context.Context, r Request, onText func(sofar string)) (R
 		}
 		err.Endpoint, err.Provider, err.Name = i, e.Provider, e.Name
 		res.Failed = append(res.Failed, err)
+		r.step("endpoint failed", err.who()+": "+err.brief())
 		if err.Kind == Cut || err.Kind == Filtered || ctx.Err() != nil {
 			break
 		}
@@ -170,7 +184,11 @@ func (p *Pool) askEndpoint(ctx context.Context, r Request, e bot.Endpoint, a *an
 	queued := time.Now()
 	gate := gateKey{e.BaseURL, e.Key}
 	err := p.enter(ctx, gate, e.Concurrency, r.Account, r.Follower)
-	res.Queued += time.Since(queued)
+	waited := time.Since(queued)
+	res.Queued += waited
+	if waited >= leastQueued {
+		r.step("queued", fmt.Sprintf("%.1f s", waited.Seconds()))
+	}
 	switch {
 	case errors.Is(err, errFull):
 		return &Error{Kind: Busy, zh: "排队的人太多", en: "too many requests are waiting"}
@@ -183,12 +201,14 @@ func (p *Pool) askEndpoint(ctx context.Context, r Request, e bot.Endpoint, a *an
 	if err != nil {
 		return &Error{Kind: Config, zh: "extra 写不成 JSON，请检查 extra", en: "extra cannot be written as JSON; check it"}
 	}
+	r.step("asked", e.Provider+"/"+e.Name)
 	for n := 1; ; n++ {
 		res.Attempts++
 		failed := p.attempt(ctx, e, body, a)
 		if failed == nil || !failed.again || n == maxAttempts || !wait(ctx, backoff(n, failed.after)) {
 			return failed
 		}
+		r.step("asked again", "after "+failed.brief())
 	}
 }
 

@@ -237,6 +237,39 @@ func TestBackups(t *testing.T) {
 	}
 }
 
+// The steps say who was asked and what came of it, and nothing else.
+func TestSteps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		echo := `{"error":{"message":"` + testPrompt + ` ` + testKey + `","code":"` + testKey + `"}}`
+		p := newProvider(t, refuses(429, echo), refuses(429, echo), refuses(401, echo), says("好"))
+		m := modelAt("one", "two")
+		m.Endpoints[1].Concurrency = 1
+		gate := gateKey{m.Endpoints[1].BaseURL, testKey}
+		if err := p.pool.enter(t.Context(), gate, 1, "b", "g"); err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(5*time.Second, func() { p.pool.leave(gate) })
+		var steps []string
+		r := Request{Account: "a", Follower: "f", Model: m, Messages: []Message{{Role: User, Text: testPrompt}},
+			Step: func(what, detail string) { steps = append(steps, what+": "+detail) }}
+		got, err := p.pool.Ask(t.Context(), r, func(string) {})
+		if err != nil || got.Text != "好" {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		want := []string{
+			"asked: openai-compatible/m-one",
+			"asked again: after busy, HTTP 429",
+			"asked again: after busy, HTTP 429",
+			"endpoint failed: openai-compatible/m-one: config, HTTP 401",
+			fmt.Sprintf("queued: %.1f s", got.Queued.Seconds()),
+			"asked: openai-compatible/m-two",
+		}
+		if diff := cmp.Diff(want, steps); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
 // Nothing of an attempt that broke is left in the next.
 func TestAttemptsBeginAfresh(t *testing.T) {
 	for _, broken := range []string{event("<think>嗯"), part("reasoning_content", "嗯嗯"), event("<th")} {

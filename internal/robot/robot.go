@@ -1,18 +1,22 @@
 // Package robot decides what to say: given a follower's message it yields the
 // account's answer. It knows nothing of HTTP, deadlines or SQL.
 //
-// The order is that of DESIGN: greeting, rules, fallback. Rules for a subscribe
-// event come before the greeting, so that a QR code can have one of its own.
+// The order is that of DESIGN: greeting, commands, rules, model, fallback. Rules
+// for a subscribe event come before the greeting, so that a QR code can have one
+// of its own. What takes time is a question, which [Robot.Work] answers.
 package robot
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/wenzihq/wenzi/internal/bot"
+	"github.com/wenzihq/wenzi/internal/model"
 	"github.com/wenzihq/wenzi/oa"
 )
 
@@ -25,6 +29,7 @@ const (
 	cannotHear  = "收到你的语音啦，可是我还听不懂，打字告诉我好吗？"
 	cannotRead  = "这种消息我还看不懂，发文字给我吧。"
 	cannotWatch = "视频收到啦，可是我还不会看，打字告诉我好吗？"
+	cannotSee   = "图片收到啦，可是我还不会看，打字告诉我好吗？"
 	noClick     = "这个菜单还没有设置回复，直接打字告诉我你想问什么吧。"
 )
 
@@ -36,6 +41,13 @@ type Robot struct {
 	fallback Answer // elsewhere
 	click    Answer // to a menu button without a rule
 	apology  oa.Reply
+	asker    *asker // nil: there is no model
+}
+
+// Config is what robots share. The zero Config is without models.
+type Config struct {
+	Models *model.Pool
+	Memory Memory // nil: models are told of nothing that was said before
 }
 
 // rule is a bot.Rule made ready for matching.
@@ -53,12 +65,14 @@ type rule struct {
 type Answer struct {
 	Reply oa.Reply
 	By    string // what decided: "greeting", "rule 3", "echo", "fallback", or "none" of them
+	// Question, if it is set, is for [Robot.Work]. There is no Reply then.
+	Question string
 }
 
 // New makes the robot of an account. Its errors do not name the account, whose
 // path may be its Token.
-func New(a bot.Account) (*Robot, error) {
-	r := &Robot{echo: a.Fallback.IsZero(), fallback: Answer{By: "none"}}
+func New(a bot.Account, c Config) (*Robot, error) {
+	r := &Robot{echo: a.Fallback.IsZero(), fallback: Answer{By: "none"}, asker: newAsker(a, c)}
 	greeting := a.Greeting
 	if greeting.IsZero() {
 		greeting = bot.Reply{Text: DefaultGreeting}
@@ -76,6 +90,11 @@ func New(a bot.Account) (*Robot, error) {
 			return nil, fmt.Errorf("fallback: %w", err)
 		}
 		r.fallback, r.apology = Answer{Reply: fallback, By: "fallback"}, fallback
+	}
+	if r.asker != nil {
+		if r.apology, err = oa.Text(r.asker.model.Sorry); err != nil {
+			return nil, fmt.Errorf("model.sorry: %w", err)
+		}
 	}
 	// A menu button that does nothing looks broken, and an event cannot be
 	// transferred (reference §7.1).
@@ -182,15 +201,57 @@ func (r *Robot) message(req *oa.Request) (Answer, error) {
 	if t, ok := req.Message.(*oa.TextMessage); ok && t.Unsupported() {
 		text = ""
 	}
+	if r.asker != nil && isCommand(text) {
+		return Answer{Question: text}, nil
+	}
 	if text != "" {
 		if a, ok, err := r.match(text); ok || err != nil {
 			return a, err
 		}
 	}
-	if r.echo {
+	switch {
+	case r.asker != nil:
+		if question := r.asker.question(req.Message, text); question != "" {
+			return Answer{Question: question}, nil
+		}
+		return r.puzzled(req)
+	case r.echo:
 		return echo(req, text)
 	}
 	return r.fallback, nil
+}
+
+// puzzled answers what the model cannot read: with the fallback, or a friendly
+// line where that is the echo.
+func (r *Robot) puzzled(req *oa.Request) (Answer, error) {
+	if !r.echo {
+		return r.fallback, nil
+	}
+	answer, err := echo(req, "")
+	if _, ok := req.Message.(*oa.ImageMessage); ok {
+		answer.Reply, err = oa.Text(cannotSee)
+	}
+	answer.By = "fallback"
+	return answer, err
+}
+
+// Work answers a question in its own time: say is called with all of the answer
+// so far while it comes in, step with what happens, in words that hold nothing a
+// follower said. Beside an error the result's text is what the follower is told.
+func (r *Robot) Work(ctx context.Context, q Question, say func(sofar string), step func(what, detail string)) (Result, error) {
+	if r.asker == nil { // it had a model when it was asked
+		return Result{Text: apology}, errors.New("the account has no model any more")
+	}
+	return r.asker.work(ctx, q, say, step)
+}
+
+// Expect forecasts when work that began then, and has so many bytes of an answer
+// by now, will be over.
+func (r *Robot) Expect(started time.Time, bytes int) (ready time.Time, known bool) {
+	if r.asker == nil {
+		return time.Time{}, false
+	}
+	return r.asker.models.Expect(r.asker.model, started, bytes)
 }
 
 // echo sends back what the follower has said, or a friendly line where that
@@ -261,8 +322,8 @@ func (r *Robot) match(text string) (Answer, bool, error) {
 	return Answer{}, false, nil
 }
 
-// Sorry is the answer when the robot has failed: the fallback, or an apology
-// where that says nothing. Events are not answered with it.
+// Sorry is the answer when the robot has failed: the model's, the fallback, or an
+// apology where that says nothing. Events are not answered with it.
 func (r *Robot) Sorry(req *oa.Request) Answer {
 	switch req.Message.(type) {
 	case oa.Event, oa.Info:

@@ -23,7 +23,7 @@ func load(t testing.TB, lines string) *Robot {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := New(b.Accounts[0])
+	r, err := New(b.Accounts[0], Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func check(t *testing.T, what, got, want string) {
 }
 
 func TestDefaultRobot(t *testing.T) {
-	r, err := New(bot.Account{Name: DefaultName}) // as for a guest
+	r, err := New(bot.Account{Name: DefaultName}, Config{}) // as for a guest
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,12 +265,12 @@ func TestNewRefuses(t *testing.T) {
 		{bot.Account{Rules: []bot.Rule{{Text: []string{"a"}, Reply: long}}}, "rule 1: "},
 		{bot.Account{Rules: []bot.Rule{{Regexp: "("}}}, "rule 1: "},
 	} {
-		if _, err := New(c.account); err == nil || !strings.HasPrefix(err.Error(), c.want) {
+		if _, err := New(c.account, Config{}); err == nil || !strings.HasPrefix(err.Error(), c.want) {
 			t.Errorf("error %v, want %s…", err, c.want)
 		}
 	}
 	// A template that names no group is found when it is used.
-	r, err := New(bot.Account{Rules: []bot.Rule{{Regexp: "^a", Reply: bot.Reply{Text: "{{.b}}"}}}})
+	r, err := New(bot.Account{Rules: []bot.Rule{{Regexp: "^a", Reply: bot.Reply{Text: "{{.b}}"}}}}, Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -292,7 +292,7 @@ func TestAnyText(t *testing.T) {
 			{Contains: rapid.SliceOfN(rapid.SampledFrom([]string{"助", "B", "]]>", "😀"}), 1, 3).Draw(rt, "contains"), Reply: bot.Reply{Text: "二"}},
 			{Regexp: rapid.SampledFrom([]string{"(?P<x>.*)", "^(?P<x>.{3,})$", "(?s)(?P<x>.*)(?P<y>a)?"}).Draw(rt, "regexp"), Reply: bot.Reply{Text: "{{.x}}{{.x}}!"}},
 		}}
-		r, err := New(a)
+		r, err := New(a, Config{})
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -311,7 +311,7 @@ func TestAnyText(t *testing.T) {
 		if len(said) < 500 {
 			req.Message.(*oa.TextMessage).Content = "　" + strings.ToUpper(said) + " "
 			a.Rules = a.Rules[:1]
-			r, err := New(a)
+			r, err := New(a, Config{})
 			if err != nil {
 				rt.Fatal(err)
 			}

@@ -69,19 +69,34 @@ func (b *backlog) remove(recorded map[*turn]bool) {
 // the process is not ready: they are lost if it dies.
 func (e *Engine) Held() int { return e.backlog.len() }
 
-// Run looks every second whether an unavailable store is back, and records what
-// is held. When ctx ends it tries a last time and returns how many turns are
-// lost.
+// Run does what has to be done now and then: it records what is held when an
+// unavailable store is back, says that the process is alive, takes over the
+// turns of those that are not, and ends the waiting of answers. When ctx ends
+// it finishes everything and returns how many turns are lost.
 func (e *Engine) Run(ctx context.Context) (lost int) {
-	look := time.NewTicker(lookEvery)
+	look, expire := time.NewTicker(lookEvery), time.NewTicker(expireEvery)
 	defer look.Stop()
+	defer expire.Stop()
+	chore := func(what string, err error) {
+		if err != nil && ctx.Err() == nil && !e.away.Load() {
+			e.log.Warn("could not "+what, "error", err)
+		}
+	}
 	for {
 		select {
 		case <-ctx.Done():
-			e.flush(context.WithoutCancel(ctx))
+			ctx = context.WithoutCancel(ctx)
+			e.finishAll(ctx)
+			e.flush(ctx)
 			return e.Held()
 		case <-look.C:
 			e.flush(ctx)
+			if !e.Alone {
+				chore("say that this process is alive", e.beat(ctx))
+				chore("look for turns to take over", e.sweep(ctx))
+			}
+		case <-expire.C:
+			chore("end the waiting of answers", e.expire(ctx))
 		}
 	}
 }

@@ -6,7 +6,9 @@
 package turn
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -26,6 +28,15 @@ const repeatTimeout = 4 * time.Second
 type Answer struct {
 	Reply oa.Reply
 	By    string // what decided, for the record
+	// Question, if it is set, is what the robot has to work on: the answer takes
+	// time, and comes from [Robot].Work. There is no Reply then.
+	Question string
+}
+
+// Result is what the robot's work has come to.
+type Result struct {
+	Text  string // markdown; beside an error what to tell the follower
+	Usage store.Usage
 }
 
 // Robot decides what to say. It is asked once while a message is worked on. A
@@ -35,6 +46,13 @@ type Robot interface {
 	Answer(*oa.Request) (Answer, error)
 	// Sorry is the answer when Answer has failed.
 	Sorry(*oa.Request) Answer
+	// Work answers a question in its own time. The draft takes what there is to
+	// say up to now. When ctx ends the process stops, and another one begins the
+	// work again.
+	Work(context.Context, Question, *Draft) (Result, error)
+	// Expect forecasts when work that began then, and has so many bytes of an
+	// answer by now, will be over.
+	Expect(started time.Time, bytes int) (ready time.Time, known bool)
 }
 
 // Account is whose turns they are.
@@ -44,17 +62,73 @@ type Account struct {
 	// ID is the account's number in the store, which may have to be asked.
 	ID    func(context.Context) (int64, error)
 	Robot Robot
+	// Push sends customer-service messages; nil if the account has no secret.
+	Push Pusher
+	// Guest says that nobody registered the account: it has neither memory nor
+	// mailbox, since everybody who knows its Token could read them.
+	Guest bool
 }
+
+// Config is what an engine needs.
+type Config struct {
+	Store *store.Store
+	Log   *slog.Logger
+	// Accounts finds the account of a turn on record.
+	Accounts func(id int64) (Account, bool)
+	// Wake tells the job queue that there is something to do. Optional.
+	Wake func()
+	// Deadline is how long after its arrival a delivery can be answered; 0 is
+	// that of package oa.
+	Deadline time.Duration
+	// Window is how long after the first delivery an answer can be shown; 0 is
+	// 14.5 s.
+	Window time.Duration
+	// Budget is how many deliveries of an account may be left unanswered on
+	// purpose within five minutes; below 0 there is no limit.
+	Budget int
+	// Keep is how long an answer waits to be fetched; 0 is 48 hours.
+	Keep time.Duration
+	// PublicURL is where followers reach this server, for the links to full
+	// answers; "" is nowhere.
+	PublicURL string
+	// Replays says that deliveries of plain mode may be captured ones that are
+	// sent again (see oa.WithMaxAge). Nobody can be told from anybody else then,
+	// and the mode has neither mailbox nor memory.
+	Replays bool
+	// Alone says that no other process uses the store while this one does.
+	Alone bool
+}
+
+// DefaultBudget is the number of deliberate time-outs that are safe; what
+// WeChat allows is not published (reference §4.6).
+const DefaultBudget = 20
 
 // Engine runs the turns of all accounts.
 type Engine struct {
-	store   *store.Store
+	Config
+	store   *counted
 	log     *slog.Logger
+	process string    // names this one among those that share the store
+	began   time.Time // when it started
 	backlog backlog
 	away    atomic.Bool // the store could not be written when it was last tried
 
-	mu   sync.Mutex
-	open map[key]*turn // being worked on, or held in the backlog
+	ctx      context.Context // ends with the engine
+	cancel   context.CancelFunc
+	stopping chan struct{} // closed before that: open deliveries are left to the successor
+	stop     sync.Once
+	works    sync.WaitGroup
+
+	mu          sync.Mutex // may be held while a turn's is taken, not the other way round
+	stopped     bool
+	open        map[key]*turn          // being worked on, or held in the backlog
+	slow        map[store.TurnID]*slow // those whose answer takes time
+	lanes       map[laneKey]*lane
+	pending     map[laneKey]bool // followers for whom something waits
+	offers      map[store.TurnID]bool
+	spent       map[laneKey]int // customer-service messages since the follower's last act
+	unconfirmed map[store.TurnID]*slow
+	windows     map[string]*patience // by Account.Key
 }
 
 // key tells a message from all others while the process lives.
@@ -73,36 +147,66 @@ type turn struct {
 	record     store.Turn
 	createTime int64
 	sequence   uint64
-	held       bool // in the backlog
+	held       bool  // in the backlog
+	slow       *slow // the answer takes time: deliveries wait for it
 	err        error
 }
 
-// New returns an engine that records in the store. Call [Engine.Run] too.
-func New(s *store.Store, log *slog.Logger) *Engine {
-	return &Engine{store: s, log: log, open: map[key]*turn{}}
+// New returns an engine that records in the store. Call [Engine.Recover] and
+// [Engine.Run] too.
+func New(c Config) *Engine {
+	c.Deadline = cmp.Or(c.Deadline, oa.DefaultDeadline)
+	c.Window = cmp.Or(c.Window, 14500*time.Millisecond)
+	c.Keep = cmp.Or(c.Keep, 48*time.Hour)
+	e := &Engine{
+		Config: c, store: newCounted(c.Store), log: c.Log, process: rand.Text(), began: time.Now(),
+		stopping: make(chan struct{}), open: map[key]*turn{}, slow: map[store.TurnID]*slow{}, lanes: map[laneKey]*lane{},
+		pending: map[laneKey]bool{}, offers: map[store.TurnID]bool{}, spent: map[laneKey]int{},
+		unconfirmed: map[store.TurnID]*slow{}, windows: map[string]*patience{},
+	}
+	e.ctx, e.cancel = context.WithCancel(context.Background())
+	return e
 }
 
 // Handler answers the deliveries of one account.
 func (e *Engine) Handler(a Account) oa.Handler {
-	return oa.HandlerFunc(func(ctx context.Context, r *oa.Request) (reply oa.Reply, err error) {
+	return oa.HandlerFunc(func(ctx context.Context, r *oa.Request) (oa.Reply, error) {
 		t, repeat := e.enter(a, r)
 		if repeat {
 			return e.join(ctx, t, r)
 		}
-		defer func() {
-			if p := recover(); p != nil { // nothing is on record, so nothing is acknowledged
-				e.logPanic("a turn panicked", p)
-				err = oa.ErrUnanswered
-			}
-			if !t.held {
-				e.leave(t)
-			}
-			close(t.done)
-		}()
-		e.decide(t, r)
-		t.err = e.settle(ctx, t)
+		e.first(ctx, t, r)
+		if t.err == nil && t.slow != nil {
+			return e.deliver(ctx, t.slow, r)
+		}
 		return oa.Encoded(t.record.Reply), t.err
 	})
+}
+
+// first works on the first delivery of a message until it is on record.
+func (e *Engine) first(ctx context.Context, t *turn, r *oa.Request) {
+	defer func() {
+		if p := recover(); p != nil { // nothing is on record, so nothing is acknowledged
+			e.logPanic("a turn panicked", p)
+			t.err = oa.ErrUnanswered
+		}
+		if !t.held && t.slow == nil {
+			e.leave(t)
+		}
+		close(t.done)
+	}()
+	if e.patience(t.account.Key).note(r.Arrived, t.createTime) {
+		e.log.Warn("WeChat was silent after time-outs, it may have paused its pushes (MarkFail); no delivery is left unanswered for a while", "pause", suspectPause)
+	}
+	question, target := e.decide(ctx, t, r)
+	if question != "" || target != nil {
+		t.err = e.begin(ctx, t, r, question, target)
+		return
+	}
+	t.err = e.settle(ctx, t)
+	if t.record.Follow == store.Unsubscribed {
+		e.forgetFollower(t)
+	}
 }
 
 // enter finds the turn of a delivery that came before, or opens one.
@@ -135,6 +239,9 @@ func (e *Engine) join(ctx context.Context, t *turn, r *oa.Request) (oa.Reply, er
 	if t.err != nil {
 		return oa.Reply{}, t.err
 	}
+	if t.slow != nil {
+		return e.deliver(ctx, t.slow, r)
+	}
 	if !t.held {
 		repeat := *t
 		repeat.record.ArrivedAt, repeat.record.AnsweredAt = r.Arrived, time.Now()
@@ -147,8 +254,9 @@ func (e *Engine) join(ctx context.Context, t *turn, r *oa.Request) (oa.Reply, er
 	return oa.Encoded(t.record.Reply), nil
 }
 
-// decide asks the robot and fills in the record.
-func (e *Engine) decide(t *turn, r *oa.Request) {
+// decide fills in the record: with what the robot says, or a word about the
+// mailbox. A question, or the answer to be fetched, is what takes time.
+func (e *Engine) decide(ctx context.Context, t *turn, r *oa.Request) (question string, target *slow) {
 	t.record = store.Turn{
 		OpenID:    follower(r.Message),
 		Kind:      r.Kind(),
@@ -162,20 +270,176 @@ func (e *Engine) decide(t *turn, r *oa.Request) {
 	case *oa.UnsubscribeEvent:
 		t.record.Follow = store.Unsubscribed
 	}
-	answer, err := e.ask(t.account.Robot.Answer, r)
+	w, fetch := e.fetch(ctx, t.account, r)
+	if w.target != nil {
+		return "", w.target
+	}
+	answer, err := Answer{Reply: said(w.say), By: "fetch"}, w.err
+	if !fetch {
+		answer, err = e.ask(t.account.Robot.Answer, r)
+	}
+	if err == nil && answer.Question != "" {
+		return answer.Question, nil
+	}
 	if err != nil {
 		e.log.Error("the robot failed; the follower gets the fallback", "kind", t.record.Kind, "error_type", fmt.Sprintf("%T", err))
 		t.record.State, t.record.Note = store.Failed, err.Error()
 		answer, _ = e.ask(func(r *oa.Request) (Answer, error) { return t.account.Robot.Sorry(r), nil }, r)
 	}
+	e.finish(t, r, Answer{Reply: e.offer(ctx, t.account, r, answer.Reply), By: answer.By})
+	return "", nil
+}
+
+// finish fills in an answer that needs no waiting.
+func (e *Engine) finish(t *turn, r *oa.Request, answer Answer) {
 	t.record.By = answer.By
 	// With the message's time in it, the same answer is the same bytes for a
 	// repeat of which nobody knows that it is one.
 	t.record.Reply = r.Encode(answer.Reply, time.Unix(t.createTime, 0))
-	if len(t.record.Reply) == 0 && err == nil {
+	if len(t.record.Reply) == 0 && t.record.State == store.Answered {
 		t.record.State = store.Acknowledged
 	}
 	t.record.AnsweredAt = time.Now()
+}
+
+// begin records a turn whose answer takes time, and starts on it. A turn that is
+// on record already is gone on with.
+func (e *Engine) begin(ctx context.Context, t *turn, r *oa.Request, question string, target *slow) error {
+	sorry := func(text string) error {
+		if target != nil {
+			e.depart(target)
+		}
+		e.finish(t, r, Answer{Reply: said(text), By: "busy"})
+		return e.settle(ctx, t)
+	}
+	if e.away.Load() {
+		answer, _ := e.ask(func(r *oa.Request) (Answer, error) { return t.account.Robot.Sorry(r), nil }, r)
+		e.finish(t, r, answer)
+		return e.settle(ctx, t)
+	}
+	account, err := t.account.ID(ctx)
+	if err != nil {
+		return oa.ErrUnanswered
+	}
+	lane := laneKey{account, t.record.OpenID}
+	if target == nil && e.full(lane) {
+		return sorry(textBusy)
+	}
+	if t.account.Push != nil {
+		e.renew(lane)
+	}
+	s := e.newSlow(t, r, account, question, target)
+	t.record.State = store.Working
+	t.record.Answer = &store.Answer{Holder: e.process, Question: question, Token: s.token, Page: s.page, Runs: 1,
+		Remembered: s.remembered, Timeline: []store.Step{{At: r.Arrived, What: "message", Detail: t.record.Kind}}}
+	if target != nil {
+		t.record.Answer.Target, t.record.Answer.Runs = target.id, 0
+	}
+	failpoint("before record")
+	stored, fresh, err := e.recordFresh(context.WithoutCancel(ctx), t)
+	failpoint("after record")
+	if err != nil {
+		t.record.Answer = nil
+		if e.away.CompareAndSwap(false, true) {
+			e.log.Error("the store is unavailable; what needs no store is answered from memory until it is back", "error", err)
+		}
+		return oa.ErrUnanswered
+	}
+	if !fresh {
+		if target != nil {
+			e.depart(target)
+		}
+		return e.attach(ctx, t, stored)
+	}
+	e.mu.Lock()
+	e.slow[s.id], t.slow = s, s
+	e.mu.Unlock()
+	e.later(giveUp, func() { e.abandon(s) })
+	if target == nil {
+		e.enqueue(s)
+	} else {
+		e.background(func() { e.watch(s, target) })
+	}
+	return nil
+}
+
+// watch wakes the deliveries of a turn that fetches when its target changes.
+func (e *Engine) watch(s, target *slow) {
+	for {
+		target.mu.Lock()
+		changed, done := target.changed, target.done
+		target.mu.Unlock()
+		s.mu.Lock()
+		over := s.replied
+		s.signal()
+		s.mu.Unlock()
+		if over || done {
+			return
+		}
+		select {
+		case <-changed:
+		case <-e.ctx.Done():
+			return
+		}
+	}
+}
+
+func (e *Engine) newSlow(t *turn, r *oa.Request, account int64, question string, target *slow) *slow {
+	s := &slow{
+		id: store.NewTurnID(account, t.createTime, t.sequence, t.key.message), account: t.account, openid: t.record.OpenID,
+		first: r.Arrived, created: t.createTime, key: t.key, target: target, question: question, message: r.Message,
+		changed: make(chan struct{}), state: store.Working,
+	}
+	if target != nil {
+		s.ended = true
+		return s
+	}
+	s.token = newToken()
+	if !t.account.Guest {
+		s.remembered = e.trusted(r)
+		if e.PublicURL != "" {
+			s.page = newPage()
+		}
+	}
+	return s
+}
+
+// attach goes on with a turn that is on record already.
+func (e *Engine) attach(ctx context.Context, t *turn, stored *store.Turn) error {
+	if stored.State != store.Working {
+		t.record.Reply = stored.Reply
+		return nil
+	}
+	row, err := e.store.Answer(ctx, stored.ID)
+	if err != nil {
+		return oa.ErrUnanswered
+	}
+	e.mu.Lock()
+	s := e.slow[stored.ID]
+	e.mu.Unlock()
+	if s == nil {
+		alive, err := e.store.Alive(ctx, row.Holder, lease)
+		if err != nil {
+			return oa.ErrUnanswered
+		}
+		if alive {
+			s = e.load(row, t.account)
+			defer e.depart(s)
+		} else {
+			e.adopt(ctx, row)
+			e.mu.Lock()
+			s = e.slow[stored.ID]
+			e.mu.Unlock()
+			if s == nil {
+				return oa.ErrUnanswered
+			}
+		}
+	}
+	e.mu.Lock()
+	t.slow = s
+	s.key = t.key
+	e.mu.Unlock()
+	return nil
 }
 
 // follower is whose message it is: nobody's where the sender is the system
@@ -212,6 +476,9 @@ func (e *Engine) logPanic(what string, p any) {
 func (e *Engine) settle(ctx context.Context, t *turn) error {
 	if !e.away.Load() {
 		stored, err := e.commit(ctx, t)
+		if err == nil && stored.State == store.Working { // what takes time now did not then
+			return e.attach(ctx, t, stored)
+		}
 		if err == nil {
 			t.record.Reply = stored.Reply
 			return nil
@@ -232,15 +499,20 @@ func (e *Engine) commit(ctx context.Context, t *turn) (*store.Turn, error) {
 	return e.record(context.WithoutCancel(ctx), t)
 }
 
-// record records one delivery and returns what is stored, which is an earlier
-// delivery's where there was one.
-func (e *Engine) record(ctx context.Context, t *turn) (*store.Turn, error) {
+// recordFresh is record, and says whether the turn was not there before.
+func (e *Engine) recordFresh(ctx context.Context, t *turn) (*store.Turn, bool, error) {
 	id, err := t.account.ID(ctx)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	record := t.record
 	record.ID = store.NewTurnID(id, t.createTime, t.sequence, t.key.message)
-	stored, _, err := e.store.Record(ctx, &record)
+	return e.store.Record(ctx, &record)
+}
+
+// record records one delivery and returns what is stored, which is an earlier
+// delivery's where there was one.
+func (e *Engine) record(ctx context.Context, t *turn) (*store.Turn, error) {
+	stored, _, err := e.recordFresh(ctx, t)
 	return stored, err
 }

@@ -55,6 +55,12 @@ func say(text, by string) Answer {
 	return Answer{Reply: reply, By: by}
 }
 
+func (s *stub) Work(context.Context, Question, *Draft) (Result, error) {
+	return Result{}, errors.New("a stub does not work")
+}
+
+func (s *stub) Expect(time.Time, int) (time.Time, bool) { return time.Time{}, false }
+
 // echoing is a robot that says what it hears, and nothing to events.
 func echoing() *stub {
 	return &stub{answer: func(r *oa.Request) (Answer, error) {
@@ -105,7 +111,7 @@ func start(t *testing.T, file string) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.Engine = New(s, log)
+	f.Engine = New(Config{Store: s, Log: log, Alone: true, Budget: DefaultBudget, Accounts: func(int64) (Account, bool) { return Account{}, false }})
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Error(err)

@@ -1,0 +1,260 @@
+package turn
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/wenzihq/wenzi/internal/store"
+)
+
+// How processes that share a store know of each other.
+const (
+	// lease is how long a process is believed to be alive after its last beat,
+	// short enough that another one can answer the next delivery.
+	lease = 4 * time.Second
+
+	sweepAtOnce = 500
+	expireEvery = time.Minute
+)
+
+// Recover takes over what the process before has left unfinished. Call it
+// before deliveries are served, so that their repeats find it.
+func (e *Engine) Recover(ctx context.Context) error {
+	if err := e.beat(ctx); err != nil {
+		return err
+	}
+	pendings, err := e.store.Pendings(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range pendings {
+		e.setPending(laneKey{p.Account, p.OpenID}, true)
+	}
+	if err := e.sweep(ctx); err != nil {
+		return err
+	}
+	if e.Alone { // what was answered just before the end of the process before is too young now
+		e.later(giveUp+time.Second, func() {
+			if err := e.sweep(e.ctx); err != nil {
+				e.log.Warn("replies of the process before, of which nobody knows whether they went out, could not be looked for", "error", err)
+			}
+		})
+	}
+	return nil
+}
+
+// beat says that this process is alive, where there may be others.
+func (e *Engine) beat(ctx context.Context) error {
+	if e.Alone {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, lease)
+	defer cancel()
+	return e.store.Beat(ctx, e.process)
+}
+
+// sweep finishes what processes have left that are gone.
+func (e *Engine) sweep(ctx context.Context) error {
+	orphans, err := e.store.Orphans(ctx, lease, sweepAtOnce)
+	if err != nil {
+		return err
+	}
+	for _, row := range orphans {
+		if row.Holder != e.process {
+			e.adopt(ctx, row)
+		}
+	}
+	unconfirmed, err := e.store.Unconfirmed(ctx, time.Now().Add(-giveUp), lease, sweepAtOnce)
+	if err != nil {
+		return err
+	}
+	for _, row := range unconfirmed {
+		if row.Holder == e.process {
+			continue
+		}
+		if err := e.unsure(ctx, row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unsure puts an answer into the mailbox of which nobody knows whether its
+// reply has reached the follower.
+func (e *Engine) unsure(ctx context.Context, row *store.Answer) error {
+	lane := laneKey{row.Turn.Account(), row.OpenID}
+	a, ok := e.Accounts(lane.account)
+	expires := time.Now().Add(e.Keep)
+	step := []store.Step{{At: time.Now(), What: "unsure", Detail: "the process died just when the reply went out"}}
+	back := store.Change{ID: row.Turn, From: []store.State{store.Answered, store.Waiting}, Holder: row.Holder, To: store.Waiting,
+		Shown: new(""), Sending: new(sendingUnsure), ExpiresAt: expires, Steps: step}
+	changes := []store.Change{back}
+	switch {
+	case !ok || a.Guest:
+		changes = []store.Change{{ID: row.Turn, Sending: new("")}}
+	case row.Target != (store.TurnID{}): // a page of an earlier answer
+		back.ID, back.From, back.Holder, back.Shown = row.Target, []store.State{store.Waiting, store.Fetched}, "", &row.Shown
+		changes = []store.Change{back, {ID: row.Turn, Sending: new("")}}
+	}
+	err := e.store.Apply(ctx, changes...)
+	if errors.Is(err, store.ErrConflict) { // somebody else has seen to it
+		return nil
+	}
+	if err == nil && len(changes[0].Steps) > 0 {
+		e.setPending(lane, true)
+	}
+	return err
+}
+
+// expire ends the waiting of answers that nobody has fetched in time.
+func (e *Engine) expire(ctx context.Context) error {
+	rows, err := e.store.ExpiredAnswers(ctx, time.Now(), sweepAtOnce)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		err := e.store.Apply(ctx, store.Change{ID: row.Turn, From: before(store.Expired), To: store.Expired, Sending: new(sendingNews),
+			Steps: []store.Step{{At: time.Now(), What: store.Expired.String()}}})
+		if err != nil && !errors.Is(err, store.ErrConflict) {
+			return err
+		}
+		e.setPending(laneKey{row.Turn.Account(), row.OpenID}, true)
+	}
+	return nil
+}
+
+// forgetFollower deletes what waits for somebody who has left, and what was
+// said (reference §6.1).
+func (e *Engine) forgetFollower(t *turn) {
+	e.background(func() {
+		id, err := t.account.ID(e.ctx)
+		if err == nil {
+			err = e.store.ForgetAnswers(e.ctx, id, t.record.OpenID)
+		}
+		if err != nil {
+			e.log.Warn("the answers for a follower who left could not be deleted", "error", err)
+			return
+		}
+		e.setPending(laneKey{id, t.record.OpenID}, false)
+	})
+}
+
+// patience returns what is known of WeChat's deliveries to an account.
+func (e *Engine) patience(account string) *patience {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	p := e.windows[account]
+	if p == nil {
+		if len(e.windows) > 20_000 { // of guests, mostly
+			clear(e.windows)
+		}
+		p = &patience{began: e.began}
+		e.windows[account] = p
+	}
+	return p
+}
+
+// anyPending spares followers for whom nothing waits the look into the store.
+func (e *Engine) anyPending() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.pending) > 0
+}
+
+func (e *Engine) hasPending(k laneKey) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.pending[k]
+}
+
+func (e *Engine) setPending(k laneKey, waits bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if waits {
+		e.pending[k] = true
+	} else {
+		delete(e.pending, k)
+	}
+}
+
+func (e *Engine) offered(id store.TurnID) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.offers[id]
+}
+
+func (e *Engine) setOffered(id store.TurnID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.offers) > 100_000 { // then they are offered once more
+		clear(e.offers)
+	}
+	e.offers[id] = true
+}
+
+func (e *Engine) wake() {
+	if e.Wake != nil {
+		e.Wake()
+	}
+}
+
+// background runs f, unless the engine has stopped.
+func (e *Engine) background(f func()) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.stopped {
+		return false
+	}
+	e.works.Go(f)
+	return true
+}
+
+// later runs f after a while, unless the engine has stopped by then.
+func (e *Engine) later(d time.Duration, f func()) {
+	time.AfterFunc(d, func() { e.background(f) })
+}
+
+// Drain lets go of the deliveries that wait for an answer, without a byte, so
+// that their repeats reach the successor. Call it when the process is to stop,
+// before the HTTP server is shut down.
+func (e *Engine) Drain() { e.stop.Do(func() { close(e.stopping) }) }
+
+// finishAll is the end: work is broken off, to be begun again by the successor,
+// and what is known is put on record.
+func (e *Engine) finishAll(ctx context.Context) {
+	e.Drain()
+	e.cancel()
+	e.mu.Lock()
+	e.stopped = true
+	e.mu.Unlock()
+	e.works.Wait()
+	e.mu.Lock()
+	var confirmed []store.Change
+	for id := range e.unconfirmed {
+		confirmed = append(confirmed, store.Change{ID: id, Sending: new("")})
+	}
+	for _, s := range e.slow {
+		s.mu.Lock()
+		if steps := s.takeSteps(); len(steps) > 0 && s.holder == "" {
+			ch := store.Change{ID: s.id, Steps: steps}
+			if s.target == nil && !s.stored && s.text != "" {
+				ch.Text = &s.text
+			}
+			confirmed = append(confirmed, ch)
+		}
+		s.mu.Unlock()
+	}
+	e.mu.Unlock()
+	for _, ch := range confirmed {
+		if err := e.store.Apply(ctx, ch); err != nil && !errors.Is(err, store.ErrConflict) {
+			e.log.Warn("the end of a turn could not be recorded", "turn", ch.ID, "error", err)
+			break
+		}
+	}
+	if !e.Alone {
+		if err := e.store.Leave(ctx, e.process); err != nil {
+			e.log.Warn("the other processes could not be told that this one stops", "error", err)
+		}
+	}
+}

@@ -1,0 +1,528 @@
+package turn
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"math/big"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/wenzihq/wenzi/internal/store"
+	"github.com/wenzihq/wenzi/oa"
+)
+
+// commitMargin is how long before the deadline of a delivery it is decided what
+// becomes of it: the decision has to be committed before it can be written.
+const commitMargin = 250 * time.Millisecond
+
+// slow is a turn whose answer takes time, for as long as this process has to do
+// with it. The deliveries of its message wait for it.
+type slow struct {
+	id      store.TurnID
+	account Account
+	openid  string
+	first   time.Time // when its message came
+	created int64     // CreateTime
+	token   string
+	page    []byte
+	target  *slow // the answer that this turn fetches; nil: it has a question of its own
+	key     key   // in Engine.open
+	// remembered says that the turn is a part of the follower's conversation.
+	remembered bool
+
+	mu       sync.Mutex
+	changed  chan struct{} // closed at every change
+	state    store.State
+	holder   string // the process that works on it, when it is another one
+	claiming bool   // somebody commits what the deliveries will get
+	replied  bool   // the deliveries get reply: bytes, or success when empty
+	reply    []byte
+
+	question string
+	message  oa.Message
+	text     string // markdown up to now
+	done     bool   // text is whole, or work has failed
+	stored   bool   // text is on record as whole
+	failed   string // why the text is an apology
+	shown    string
+	usage    store.Usage
+	started  time.Time // of the work
+	ended    bool      // work is over, or was never this process's
+
+	waiting int // deliveries
+	count   int // deliveries that came when no other was waiting
+	repeats int // deliveries since the reply
+	steps   []store.Step
+	given   time.Time // when the reply was handed out
+}
+
+// signal wakes whoever waits. s.mu is held.
+func (s *slow) signal() {
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// step notes what happens. s.mu is held.
+func (s *slow) step(what, detail string) {
+	if len(s.steps) < 200 {
+		s.steps = append(s.steps, store.Step{At: time.Now(), What: what, Detail: detail})
+	}
+}
+
+// takeSteps hands over what is not on record yet. s.mu is held.
+func (s *slow) takeSteps() []store.Step {
+	steps := s.steps
+	s.steps = nil
+	return steps
+}
+
+// newToken makes the number in the link that fetches an answer. It is digits,
+// because the platform documents it as a number (reference §5.1).
+func newToken() string {
+	n, err := rand.Int(rand.Reader, big.NewInt(9e17))
+	if err != nil {
+		panic(err) // never: crypto/rand.Reader does not fail
+	}
+	return strconv.FormatInt(1e17+n.Int64(), 10)
+}
+
+func newPage() []byte {
+	page := make([]byte, 16)
+	if _, err := rand.Read(page); err != nil {
+		panic(err) // never, as above
+	}
+	return page
+}
+
+// arrive registers a delivery and says whether it is the last one.
+func (e *Engine) arrive(s *slow, r *oa.Request) (last bool) {
+	p := e.patience(s.account.Key)
+	age := max(p.age(r.Arrived, s.created), r.Arrived.Sub(s.first))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.waiting == 0 {
+		s.count++
+	}
+	s.waiting++
+	if s.replied {
+		s.repeats++
+	}
+	s.step("delivery", fmt.Sprintf("%d, %.1f s after the message", s.count, age.Seconds()))
+	return age >= lastAge || s.count >= lastCount
+}
+
+// deliver waits with one delivery for the turn's answer, and decides shortly
+// before its deadline what to do without one.
+func (e *Engine) deliver(ctx context.Context, s *slow, r *oa.Request) (oa.Reply, error) {
+	last := e.arrive(s, r)
+	defer e.depart(s)
+	decide := time.NewTimer(time.Until(r.Arrived.Add(e.Deadline - commitMargin)))
+	defer decide.Stop()
+	late := false
+	for {
+		s.mu.Lock()
+		switch {
+		case s.replied:
+			reply := s.reply
+			s.given = time.Now()
+			s.mu.Unlock()
+			failpoint("before reply")
+			return oa.Encoded(reply), nil
+		case s.claiming:
+		case e.ready(s):
+			s.claiming = true
+			s.mu.Unlock()
+			if !e.claim(ctx, s, r, false) {
+				return oa.Reply{}, oa.ErrUnanswered
+			}
+			continue
+		case late:
+			ride := !last && e.ride(s)
+			if ride {
+				s.step(stepRide, "left unanswered, so that WeChat delivers again")
+				s.mu.Unlock()
+				return oa.Reply{}, oa.ErrUnanswered
+			}
+			s.claiming = true
+			s.mu.Unlock()
+			settled := false
+			if e.pushes(s) {
+				settled = e.promise(ctx, s)
+			} else {
+				settled = e.claim(ctx, s, r, true)
+			}
+			if !settled {
+				return oa.Reply{}, oa.ErrUnanswered
+			}
+			continue
+		}
+		changed := s.changed
+		s.mu.Unlock()
+		select {
+		case <-changed:
+		case <-decide.C:
+			late = true
+		case <-ctx.Done():
+			return oa.Reply{}, oa.ErrUnanswered
+		case <-e.stopping: // the successor gets the next delivery
+			return oa.Reply{}, oa.ErrUnanswered
+		}
+	}
+}
+
+// pushes reports whether the answer can come by customer-service message.
+func (e *Engine) pushes(s *slow) bool {
+	return s.target == nil && s.account.Push != nil && s.account.Push.Right()
+}
+
+// ready reports whether there is something whole to answer with. s.mu is held.
+func (e *Engine) ready(s *slow) bool {
+	if s.target == nil {
+		return s.done
+	}
+	s.target.mu.Lock()
+	defer s.target.mu.Unlock()
+	return s.target.done
+}
+
+// ride decides whether it is worth a time-out to wait for the next delivery:
+// the answer may be ready in time, and the budget allows it. Who can push need
+// not. s.mu is held.
+func (e *Engine) ride(s *slow) bool {
+	if e.pushes(s) {
+		return false
+	}
+	source := cmp.Or(s.target, s)
+	if source != s {
+		source.mu.Lock()
+		defer source.mu.Unlock()
+	}
+	if !source.started.IsZero() && source.account.Robot != nil {
+		ready, known := source.account.Robot.Expect(source.started, len(source.text))
+		if known && ready.After(s.first.Add(e.Window)) {
+			s.step("forecast", "not ready before the last delivery")
+			return false
+		}
+	}
+	if !e.patience(s.account.Key).ride(time.Now(), e.Budget) {
+		s.step("budget", "no deliberate time-outs left")
+		return false
+	}
+	return true
+}
+
+// depart is the end of a delivery's waiting.
+func (e *Engine) depart(s *slow) {
+	s.mu.Lock()
+	s.waiting--
+	s.mu.Unlock()
+	e.keep(s)
+	e.forget(s)
+}
+
+// composer is what replies of the turn's answer, or of the one it fetches, are
+// made with.
+func (e *Engine) composer(s *slow) composer {
+	source := cmp.Or(s.target, s)
+	return composer{token: source.token, fullURL: pageAddress(e.PublicURL, source.page), maxText: oa.MaxTextBytes, guest: s.account.Guest}
+}
+
+// claim settles what the deliveries of the turn get, commits it, and only then
+// lets them have it (L4 of docs/slow-answers.md: who comes again gets the same
+// bytes). The caller has set s.claiming. It reports false while the store is
+// away: then nobody gets anything.
+func (e *Engine) claim(ctx context.Context, s *slow, r *oa.Request, part bool) bool {
+	if s.target != nil {
+		return e.claimFetch(ctx, s, r, part)
+	}
+	s.mu.Lock()
+	c := e.composer(s)
+	ch := store.Change{ID: s.id, From: before(store.Answered), AnsweredAt: time.Now(), Steps: nil}
+	var made composed
+	switch {
+	case part:
+		made = c.part(s.text, s.shown)
+		s.step("part", fmt.Sprintf("%d bytes of the unfinished answer", len(made.shown)-len(s.shown)))
+	default:
+		made = c.whole(s.text, s.shown)
+	}
+	rest := false // comes by push
+	switch {
+	case made.whole && s.failed != "":
+		ch.To, ch.Note = store.Failed, s.failed
+	case made.whole && made.part && s.account.Guest:
+		ch.To, ch.Note = store.Failed, "not ready in time, and nothing waits for a guest"
+	case made.whole:
+		ch.To = store.Answered
+	case !part && e.pushes(s):
+		ch.To, rest = store.Promised, true
+		first, left := cutPage(s.text, s.shown, c.maxText)
+		made = composed{text: first, shown: left}
+	default:
+		ch.To = store.Waiting
+		ch.ExpiresAt = time.Now().Add(e.Keep)
+	}
+	ch.By = s.by(part)
+	ch.Shown, ch.Sending = &made.shown, new(sendingReply)
+	if s.done && !s.stored {
+		ch.Text, ch.Done, ch.Usage, ch.ReadyAt = &s.text, true, &s.usage, time.Now()
+	}
+	if rest {
+		ch.Jobs = e.pushJob(s)
+	}
+	s.step(ch.To.String(), fmt.Sprintf("as the reply to delivery %d", s.count))
+	ch.Steps = s.takeSteps()
+	stored := ch.Done
+	s.mu.Unlock()
+	reply := said(made.text)
+	if made.whole && !part {
+		reply = e.offer(ctx, s.account, r, reply)
+	}
+	ch.Reply = r.Encode(reply, time.Unix(s.created, 0))
+
+	failpoint("before claim")
+	err := e.store.Apply(ctx, ch)
+	failpoint("after claim")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.claiming = false
+	defer s.signal()
+	switch {
+	case errors.Is(err, store.ErrConflict):
+		e.reload(s)
+	case err != nil && r.Arrived.Sub(s.first) < lastAge:
+		e.log.Warn("an answer could not be recorded; WeChat will deliver again", "turn", s.id, "error", err)
+		s.steps = append(ch.Steps, s.steps...)
+		return false
+	default:
+		if err != nil { // now or never: the question is on record, and its answer is made again if need be
+			e.log.Error("the last delivery is answered, but its answer is not on record", "turn", s.id, "error", err)
+		}
+		s.replied, s.reply, s.state, s.shown = true, ch.Reply, ch.To, made.shown
+		s.stored = s.stored || stored
+		if ch.To == store.Waiting {
+			e.setPending(s.lane(), true)
+		}
+		if rest {
+			e.wake()
+		}
+	}
+	return true
+}
+
+// by says what decided the answer.
+func (s *slow) by(part bool) string {
+	switch {
+	case s.failed != "":
+		return "sorry"
+	case part:
+		return "model, in part"
+	}
+	return "model"
+}
+
+// promise answers success: the message is this house's from that byte on, so
+// it is on record before. The answer is pushed when it is ready. The caller has
+// set s.claiming. It reports false while the store is away.
+func (e *Engine) promise(ctx context.Context, s *slow) bool {
+	s.mu.Lock()
+	s.step("promised", "success was answered, the answer will be pushed")
+	ch := store.Change{ID: s.id, From: before(store.Promised), To: store.Promised, By: "model", AnsweredAt: time.Now(), Steps: s.takeSteps()}
+	s.mu.Unlock()
+	failpoint("before promise")
+	err := e.store.Apply(ctx, ch)
+	failpoint("after promise")
+	s.mu.Lock()
+	s.claiming = false
+	switch {
+	case errors.Is(err, store.ErrConflict):
+		e.reload(s)
+	case err != nil:
+		e.log.Warn("a promise could not be recorded; WeChat will deliver again", "turn", s.id, "error", err)
+	default:
+		s.replied, s.reply, s.state = true, nil, store.Promised
+	}
+	promised, settled := s.state == store.Promised, err == nil || errors.Is(err, store.ErrConflict)
+	s.signal()
+	s.mu.Unlock()
+	if promised {
+		e.keep(s) // it may have become ready meanwhile
+		e.typing(s)
+	}
+	return settled
+}
+
+// keep puts a finished answer on record when no delivery is there to take it.
+func (e *Engine) keep(s *slow) {
+	s.mu.Lock()
+	if s.target != nil || !s.done || s.stored || s.claiming || s.holder != "" || (!s.replied && s.waiting > 0) {
+		s.mu.Unlock()
+		return
+	}
+	if s.state.Ended() { // it was answered without
+		s.stored = true
+		s.mu.Unlock()
+		return
+	}
+	s.claiming = true
+	ch := store.Change{ID: s.id, From: []store.State{s.state}, Holder: e.process,
+		Text: &s.text, Done: true, Usage: &s.usage, ReadyAt: time.Now(), Note: s.failed}
+	if s.state == store.Promised {
+		ch.Jobs = e.pushJob(s)
+	}
+	ch.Steps = s.takeSteps()
+	s.mu.Unlock()
+	failpoint("before ready")
+	err := e.store.Apply(e.ctx, ch)
+	failpoint("after ready")
+	s.mu.Lock()
+	s.claiming = false
+	again := false
+	switch {
+	case errors.Is(err, store.ErrConflict): // another process has answered, promised, or taken over
+		was := s.state
+		e.reload(s)
+		again = s.state != was && !s.state.Ended()
+		s.stored = !again
+	case err != nil:
+		s.steps = append(ch.Steps, s.steps...)
+		e.later(time.Second, func() { e.keep(s); e.forget(s) })
+	default:
+		s.stored = true
+	}
+	s.signal()
+	s.mu.Unlock()
+	if again {
+		e.keep(s)
+	}
+	if err == nil && ch.Jobs != nil {
+		e.wake()
+	}
+}
+
+// abandon is for a turn that no delivery comes for any more.
+func (e *Engine) abandon(s *slow) {
+	s.mu.Lock()
+	if s.replied || s.claiming || s.waiting > 0 {
+		again := s.claiming || s.waiting > 0
+		s.mu.Unlock()
+		if again {
+			e.later(time.Second, func() { e.abandon(s) })
+		}
+		return
+	}
+	s.claiming = true
+	ch := store.Change{ID: s.id, From: before(store.Waiting), To: store.Waiting, ExpiresAt: time.Now().Add(e.Keep)}
+	ch.From = []store.State{store.Working}
+	switch {
+	case s.target != nil:
+		ch.To, ch.Note = store.Failed, "no delivery was left to answer"
+	case s.account.Guest:
+		ch.To, ch.Note = store.Failed, "no delivery was left to answer, and nothing waits for a guest"
+	case e.pushes(s):
+		ch.To, ch.ExpiresAt = store.Promised, time.Time{}
+		if s.stored {
+			ch.Jobs = e.pushJob(s)
+		}
+	}
+	s.step(ch.To.String(), "no delivery was left to answer")
+	ch.Steps = s.takeSteps()
+	s.mu.Unlock()
+	err := e.store.Apply(e.ctx, ch)
+	s.mu.Lock()
+	s.claiming = false
+	switch {
+	case errors.Is(err, store.ErrConflict):
+		e.reload(s)
+	case err != nil:
+		s.steps = append(ch.Steps, s.steps...)
+		e.later(time.Second, func() { e.abandon(s) })
+	default:
+		s.replied, s.reply, s.state = true, nil, ch.To
+		if ch.To == store.Waiting {
+			e.setPending(s.lane(), true)
+		}
+		if ch.Jobs != nil {
+			e.wake()
+		}
+	}
+	s.signal()
+	s.mu.Unlock()
+	e.keep(s)
+	e.forget(s)
+}
+
+// reload takes over what another process has made of the turn. s.mu is held.
+func (e *Engine) reload(s *slow) {
+	ctx, cancel := context.WithTimeout(e.ctx, time.Second)
+	defer cancel()
+	t, err := e.store.Turn(ctx, s.id)
+	if err != nil {
+		e.log.Warn("a turn could not be read", "turn", s.id, "error", err)
+		return
+	}
+	s.state = t.State
+	if t.State != store.Working {
+		s.replied, s.reply = true, t.Reply
+	}
+	if a, err := e.store.Answer(ctx, s.id); err == nil {
+		s.shown = a.Shown
+		if a.Done {
+			s.text, s.done, s.stored = a.Text, true, true
+		}
+	}
+}
+
+// forget lets go of a turn with which nothing more happens in this process.
+func (e *Engine) forget(s *slow) {
+	e.mu.Lock()
+	s.mu.Lock()
+	over := s.waiting == 0 && !s.claiming && s.replied && s.ended && (s.target != nil || s.stored)
+	confirm := len(s.reply) > 0 && (s.state == store.Answered || s.state == store.Waiting)
+	s.mu.Unlock()
+	known := e.slow[s.id] == s
+	if over {
+		if t := e.open[s.key]; t != nil && t.slow == s {
+			delete(e.open, s.key)
+		}
+		if known {
+			delete(e.slow, s.id)
+		}
+	}
+	e.mu.Unlock()
+	if !over || !known {
+		return
+	}
+	if confirm {
+		e.confirm(s)
+	}
+	if s.target != nil {
+		e.depart(s.target)
+	}
+}
+
+// confirm notes, when a repeat would have come, that the reply was accepted.
+func (e *Engine) confirm(s *slow) {
+	e.mu.Lock()
+	e.unconfirmed[s.id] = s
+	e.mu.Unlock()
+	e.later(time.Until(s.given.Add(confirmAfter)), func() { e.confirmed(s) })
+}
+
+func (e *Engine) confirmed(s *slow) {
+	e.mu.Lock()
+	_, there := e.unconfirmed[s.id]
+	delete(e.unconfirmed, s.id)
+	e.mu.Unlock()
+	if !there {
+		return
+	}
+	err := e.store.Apply(e.ctx, store.Change{ID: s.id, Sending: new("")})
+	if err != nil && !errors.Is(err, store.ErrConflict) {
+		e.log.Warn("that a reply was accepted is not on record; the follower may be offered the answer again", "turn", s.id, "error", err)
+	}
+}
