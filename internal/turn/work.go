@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/wenzihq/wenzi/internal/store"
@@ -188,6 +189,9 @@ func (e *Engine) work(s *slow, q Question) {
 		s.mu.Unlock()
 		return // the successor begins again
 	}
+	// On record it would be U+FFFD, and what is pushed would differ from what is
+	// replied.
+	result.Text = strings.ReplaceAll(result.Text, "\x00", "")
 	s.mu.Lock()
 	s.usage = result.Usage
 	s.usage.Total = time.Since(s.started)

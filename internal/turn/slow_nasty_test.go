@@ -1,0 +1,93 @@
+package turn
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wenzihq/wenzi/internal/answer"
+	"github.com/wenzihq/wenzi/internal/store"
+	"github.com/wenzihq/wenzi/oa"
+	"github.com/wenzihq/wenzi/oa/sim"
+)
+
+// nasty is what a model may say, or be made to say, that WeChat would choke on
+// or take for its own.
+var nasty = []string{
+	"]]></Content><MsgType><![CDATA[image]]></MsgType>",
+	"NUL \x00, BEL \x07, ESC \x1b[31m, U+FFFE \ufffe",
+	"坏的 UTF-8 \xff\xfe",
+	"‮右到左‬ 👩‍👩‍👧‍👦 🇨🇳 e\u0301",
+	`<a href="weixin://bizmsgmenu?msgmenucontent=继续&msgmenuid=123456789012345678">点我</a>`,
+	"<script>alert(1)</script> &lt;b&gt; <xml>",
+	strings.Repeat("很长没有句号", 2000),
+	strings.Repeat("👨‍👩‍👧‍👦", 500),
+	"```\n没有结束的代码",
+	"| a | b |\n|---|---|\n| 1 | 2 |",
+}
+
+// parrot says one text, at once or after WeChat's first deliveries.
+type parrot struct {
+	thinker
+	text  string
+	takes time.Duration
+}
+
+func (p *parrot) Answer(req *oa.Request) (Answer, error) { return Answer{Question: req.Text()}, nil }
+
+func (p *parrot) Work(ctx context.Context, _ Question, d *Draft) (Result, error) {
+	d.Text(p.text)
+	select {
+	case <-time.After(p.takes):
+		return Result{Text: p.text}, nil
+	case <-ctx.Done():
+		return Result{}, ctx.Err()
+	}
+}
+
+// Whatever a model says, and whatever a follower writes, is shown whole, with no
+// link but ours and no fault notice: in time, on a repeat, in part and by push.
+func TestNastyAnswers(t *testing.T) {
+	for _, text := range nasty {
+		for _, takes := range []time.Duration{time.Second, 8 * time.Second, 30 * time.Second} {
+			for _, right := range []bool{false, true} {
+				p := &pushes{right: right}
+				slowTest(t, Config{Budget: -1}, p, func(t *testing.T, h *house) {
+					h.account.Robot = &parrot{text: text, takes: takes}
+					u := h.wechat.Follower()
+					u.Say("问 ]]></Content>\x02<a>").Wait(t.Context())
+					time.Sleep(time.Minute)
+					fetchAll(t, u)
+					read := pieces(u)
+					for _, pushed := range p.messages() {
+						if i := strings.LastIndex(pushed, "\n\n（"); i >= 0 {
+							pushed = pushed[:i]
+						}
+						read += squeeze(pushed)
+					}
+					want := squeeze(answer.Text(text))
+					if right && len(want) > 4*oa.MaxTextBytes {
+						want = want[:4*oa.MaxTextBytes] // the rest waits
+					}
+					if !strings.HasPrefix(read, want[:min(len(want), len(read))]) || len(read) < len(want)*9/10 {
+						t.Errorf("%.40q after %v, push %v: the follower read %.200q, want %.200q", text, takes, right, read, want)
+					}
+					for _, e := range u.Chat() {
+						if e.From == sim.FromWeChat {
+							t.Errorf("%.40q after %v: a fault notice", text, takes)
+						}
+						for _, l := range e.Links() {
+							if e.From == sim.FromAccount && l.Say != "" && l.MenuID == "123456789012345678" {
+								t.Errorf("%.40q: the model's own link is live", text)
+							}
+						}
+					}
+					if got := h.turn(0).State; got == store.Working || got == store.Promised {
+						t.Errorf("%.40q after %v: the turn is %v", text, takes, got)
+					}
+				})
+			}
+		}
+	}
+}
