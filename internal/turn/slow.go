@@ -15,10 +15,6 @@ import (
 	"github.com/wenzihq/wenzi/oa"
 )
 
-// commitMargin is how long before the deadline of a delivery it is decided what
-// becomes of it: the decision has to be committed before it can be written.
-const commitMargin = 250 * time.Millisecond
-
 // slow is a turn whose answer takes time, for as long as this process has to do
 // with it. The deliveries of its message wait for it.
 type slow struct {
@@ -120,7 +116,7 @@ func (e *Engine) arrive(s *slow, r *oa.Request) (last bool) {
 func (e *Engine) deliver(ctx context.Context, s *slow, r *oa.Request) (oa.Reply, error) {
 	last := e.arrive(s, r)
 	defer e.depart(s)
-	decide := time.NewTimer(time.Until(r.Arrived.Add(e.Deadline - commitMargin)))
+	decide := time.NewTimer(time.Until(r.Arrived.Add(e.Deadline - e.store.pace.margin(time.Now()))))
 	defer decide.Stop()
 	late := false
 	for {

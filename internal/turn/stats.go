@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/wenzihq/wenzi/internal/store"
 )
@@ -51,10 +52,12 @@ func (e *Engine) Stats() Stats {
 	return Stats{Turns: maps.Clone(c.now.Turns), Rides: c.now.Rides, Pushes: maps.Clone(c.now.Pushes), Models: maps.Clone(c.now.Models)}
 }
 
-// counted is a store that counts the turns that it is told of.
+// counted is a store that counts the turns that it is told of, and looks at the
+// clock.
 type counted struct {
 	*store.Store
 	counts counts
+	pace   pace
 }
 
 type counts struct {
@@ -79,7 +82,9 @@ func (c *counted) Record(ctx context.Context, t *store.Turn) (*store.Turn, bool,
 
 // Apply is [store.Store.Apply].
 func (c *counted) Apply(ctx context.Context, changes ...store.Change) error {
+	began := time.Now()
 	err := c.Store.Apply(ctx, changes...)
+	c.pace.took(time.Since(began), time.Now())
 	if err == nil {
 		c.counts.mu.Lock()
 		for i := range changes {

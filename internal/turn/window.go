@@ -1,6 +1,7 @@
 package turn
 
 import (
+	"math"
 	"sync"
 	"time"
 )
@@ -131,4 +132,40 @@ func (p *patience) ride(now time.Time, budget int) bool {
 	}
 	p.rides = append(p.rides, now)
 	return true
+}
+
+// How long before the deadline of a delivery it is decided what becomes of it:
+// the decision has to be committed before it can be written. Where commits take
+// longer than usual, on a busy disk, there is more time for them.
+const (
+	commitMargin = 250 * time.Millisecond
+	mostMargin   = 2 * time.Second
+	paceHalves   = 10 * time.Second // a slow commit counts half after so long
+)
+
+// pace is how long commits take.
+type pace struct {
+	mu    sync.Mutex
+	worst time.Duration
+	at    time.Time
+}
+
+func (p *pace) took(d time.Duration, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if d >= p.faded(now) {
+		p.worst, p.at = d, now
+	}
+}
+
+// faded is what is left of the slowest commit.
+func (p *pace) faded(now time.Time) time.Duration {
+	return time.Duration(float64(p.worst) * math.Exp2(-now.Sub(p.at).Seconds()/paceHalves.Seconds()))
+}
+
+// margin is the time to leave for a commit.
+func (p *pace) margin(now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return min(max(commitMargin, 3*p.faded(now)/2), mostMargin)
 }

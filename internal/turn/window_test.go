@@ -104,3 +104,24 @@ func TestMarkFailIsSuspected(t *testing.T) {
 		}
 	}
 }
+
+// Slow commits are given more time, and are forgotten after a while.
+func TestPace(t *testing.T) {
+	var p pace
+	for _, step := range []struct {
+		at, took, want time.Duration
+	}{
+		{0, time.Millisecond, 250 * time.Millisecond},
+		{0, 400 * time.Millisecond, 600 * time.Millisecond},
+		{time.Second, time.Millisecond, 560 * time.Millisecond},
+		{10 * time.Second, time.Millisecond, 300 * time.Millisecond},
+		{time.Minute, time.Millisecond, 250 * time.Millisecond},
+		{time.Minute, time.Minute, 2 * time.Second},
+	} {
+		at := noon.Add(step.at)
+		p.took(step.took, at)
+		if got := p.margin(at).Round(10 * time.Millisecond); got != step.want {
+			t.Errorf("at %v, after %v: %v, want %v", step.at, step.took, got, step.want)
+		}
+	}
+}
