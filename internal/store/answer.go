@@ -134,6 +134,15 @@ func (c *writerConn) insertAnswers(ctx context.Context, turns []*request) error 
 	return nil
 }
 
+// Each of these is the condition of a small index, in the words of which it has
+// to be asked for: 1 is Answered, 6 Expired, 10 Working, 12 Waiting.
+const (
+	isOpen        = "state >= 10"
+	isUnfinished  = "(state = 10 OR state > 10 AND done = 0)"
+	isUnconfirmed = "(sending = 'reply' AND (state = 1 OR state = 12))"
+	inMailbox     = "(state = 12 OR state = 6 AND sending <> '')"
+)
+
 const answerColumns = `turn, openid, state, holder, question, target, text, done, shown, sending, token, page, runs, usage, remembered, asked_at, ready_at, expires_at`
 
 func scanAnswer(row interface{ Scan(...any) error }, more ...any) (*Answer, error) {
@@ -213,8 +222,7 @@ func (s *Store) AnswerOfPage(ctx context.Context, page []byte) (*Answer, error) 
 // Mailbox returns the answers that wait for a follower, and those that have
 // expired without the follower's knowing, the oldest first.
 func (s *Store) Mailbox(ctx context.Context, account int64, openid string) ([]*Answer, error) {
-	return s.answers(ctx, `account = $1 AND openid = $2 AND (state = $3 OR state = $4 AND sending <> '')
-		ORDER BY asked_at, turn`, account, clean(openid), int64(Waiting), int64(Expired))
+	return s.answers(ctx, "account = $1 AND openid = $2 AND "+inMailbox+" ORDER BY asked_at, turn", account, clean(openid))
 }
 
 // AnswerOfToken returns the follower's answer with that token, or ErrNotFound.
@@ -230,9 +238,10 @@ func (s *Store) AnswerOfToken(ctx context.Context, account int64, openid, token 
 }
 
 // Conversation returns up to limit questions with their answers that belong to
-// the follower's conversation, the newest first.
+// the follower's conversation, the newest first. Failures do not.
 func (s *Store) Conversation(ctx context.Context, account int64, openid string, limit int) ([]*Answer, error) {
-	return s.answers(ctx, "account = $1 AND openid = $2 AND remembered = 1 AND done = 1 ORDER BY asked_at DESC, turn DESC LIMIT $3", account, clean(openid), limit)
+	return s.answers(ctx, `account = $1 AND openid = $2 AND remembered = 1 AND done = 1 AND text <> '' AND state <> $3
+		ORDER BY asked_at DESC, turn DESC LIMIT $4`, account, clean(openid), int64(Failed), limit)
 }
 
 // ForgetConversation begins a new conversation with the follower.
@@ -247,58 +256,42 @@ func (s *Store) ForgetConversation(ctx context.Context, account int64, openid st
 // platform asks when somebody stops following. Turns being worked on stay.
 func (s *Store) ForgetAnswers(ctx context.Context, account int64, openid string) error {
 	return s.do(ctx, func(ctx context.Context, c *sql.Conn) error {
-		if _, err := c.ExecContext(ctx, `UPDATE turns SET state = $3, note = 'the follower left' WHERE id IN
-			(SELECT turn FROM answers WHERE account = $1 AND openid = $2 AND state = $4)`, account, clean(openid), int64(Failed), int64(Waiting)); err != nil {
+		// The answers before their turns, as in every change: so no two processes
+		// wait for each other.
+		waited, err := deleteAnswers(ctx, c, account, openid)
+		if err != nil {
 			return err
 		}
-		_, err := c.ExecContext(ctx, `DELETE FROM answers WHERE account = $1 AND openid = $2 AND state NOT IN ($3, $4)`,
-			account, clean(openid), int64(Working), int64(Promised))
-		return err
+		for _, id := range waited {
+			if _, err := c.ExecContext(ctx, "UPDATE turns SET state = $2, note = 'the follower left' WHERE id = $1", id[:], int64(Failed)); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
-// Orphans returns up to limit turns that somebody has to finish: being worked
-// on, or with an answer that is not whole, and their process is gone: it left,
-// or was not heard of for longer than lease.
-func (s *Store) Orphans(ctx context.Context, lease time.Duration, limit int) ([]*Answer, error) {
-	return s.answers(ctx, `state >= 10 AND (state = $1 OR done = 0) AND NOT EXISTS (SELECT 1 FROM processes p WHERE p.id = answers.holder
-		AND p.seen_at > `+s.clock()+` - $2) ORDER BY asked_at LIMIT $3`, int64(Working), lease.Milliseconds(), limit)
-}
-
-// Unconfirmed returns up to limit turns asked before then of which a passive
-// reply is on record as being sent, but not as accepted, and whose process is
-// gone.
-func (s *Store) Unconfirmed(ctx context.Context, before time.Time, lease time.Duration, limit int) ([]*Answer, error) {
-	return s.answers(ctx, `sending <> '' AND sending = 'reply' AND state IN ($1, $2) AND asked_at < $3
-		AND NOT EXISTS (SELECT 1 FROM processes p WHERE p.id = answers.holder AND p.seen_at > `+s.clock()+` - $4)
-		ORDER BY asked_at LIMIT $5`, int64(Answered), int64(Waiting), millis(before), lease.Milliseconds(), limit)
-}
-
-// Beat says that a process is alive. Its turns are its own for as long as it is
-// heard of.
-func (s *Store) Beat(ctx context.Context, process string) error {
-	return s.do(ctx, func(ctx context.Context, c *sql.Conn) error {
-		_, err := c.ExecContext(ctx, `INSERT INTO processes (id, seen_at) VALUES ($1, `+s.clock()+`)
-			ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at`, process)
-		return err
-	})
-}
-
-// Leave says that a process is gone: others may take over its turns at once.
-// Processes not heard of for a day are forgotten by the way.
-func (s *Store) Leave(ctx context.Context, process string) error {
-	return s.do(ctx, func(ctx context.Context, c *sql.Conn) error {
-		_, err := c.ExecContext(ctx, `DELETE FROM processes WHERE id = $1 OR seen_at < `+s.clock()+` - 86400000`, process)
-		return err
-	})
-}
-
-// Alive reports whether a process was heard of within the lease.
-func (s *Store) Alive(ctx context.Context, process string, lease time.Duration) (bool, error) {
-	var n int
-	err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM processes WHERE id = $1 AND seen_at > `+s.clock()+` - $2`,
-		process, lease.Milliseconds()).Scan(&n)
-	return n > 0, unavailable(err)
+// deleteAnswers returns the turns of which somebody could have fetched the answer.
+func deleteAnswers(ctx context.Context, c *sql.Conn, account int64, openid string) (waited []TurnID, err error) {
+	rows, err := c.QueryContext(ctx, "DELETE FROM answers WHERE account = $1 AND openid = $2 AND state NOT IN ($3, $4) RETURNING turn, state",
+		account, clean(openid), int64(Working), int64(Promised))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var (
+			id    []byte
+			state State
+		)
+		if err := rows.Scan(&id, &state); err != nil {
+			return nil, err
+		}
+		if state == Waiting {
+			waited = append(waited, TurnID(id))
+		}
+	}
+	return waited, rows.Err()
 }
 
 // Pending is a follower for whom something waits.
@@ -307,11 +300,9 @@ type Pending struct {
 	OpenID  string
 }
 
-// Pendings returns all followers for whom answers wait, or have expired without
-// their knowing: such an answer is still Sending.
+// Pendings returns all followers for whom something is in the mailbox.
 func (s *Store) Pendings(ctx context.Context) ([]Pending, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT account, openid FROM answers WHERE state = $1 AND state >= 10
-		UNION SELECT account, openid FROM answers WHERE state = $2 AND sending <> ''`, int64(Waiting), int64(Expired))
+	rows, err := s.read.QueryContext(ctx, "SELECT DISTINCT account, openid FROM answers WHERE "+inMailbox)
 	if err != nil {
 		return nil, unavailable(err)
 	}
@@ -350,5 +341,5 @@ func (s *Store) CountOpen(ctx context.Context) (map[State]int64, error) {
 
 // ExpiredAnswers returns up to limit answers that have waited for too long.
 func (s *Store) ExpiredAnswers(ctx context.Context, now time.Time, limit int) ([]*Answer, error) {
-	return s.answers(ctx, "state = $1 AND expires_at > 0 AND expires_at <= $2 ORDER BY expires_at LIMIT $3", int64(Waiting), millis(now), limit)
+	return s.answers(ctx, isOpen+" AND state = $1 AND expires_at > 0 AND expires_at <= $2 ORDER BY expires_at LIMIT $3", int64(Waiting), millis(now), limit)
 }

@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -230,36 +228,6 @@ func TestCredentialErrorsKeepTheSecret(t *testing.T) {
 		}
 		if _, ok, err := s.Lease(t.Context(), tokenName, time.Hour); err == nil || ok {
 			t.Errorf("Lease on a closed store: %v, %v", ok, err)
-		}
-	})
-}
-
-// A database of the first version gets what is new and keeps what it has.
-func TestMigrateFromTheFirstVersion(t *testing.T) {
-	onEngines(t, func(t *testing.T, c Config) {
-		s := open(t, c)
-		record(t, s, message(1, 1))
-		err := s.do(t.Context(), func(ctx context.Context, c *sql.Conn) error {
-			for _, back := range []string{"DROP TABLE credentials", "DROP TABLE jobs", "DROP TABLE answers", "DROP TABLE processes", "DELETE FROM goose_db_version WHERE version_id > 1"} {
-				if _, err := c.ExecContext(ctx, back); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
-		s = open(t, c)
-		if got, err := s.Turn(t.Context(), message(1, 1).ID); err != nil || !slices.Equal(got.Message, message(1, 1).Message) {
-			t.Errorf("the turn of before: %v, %v", got, err)
-		}
-		set(t, s, tokenName, "token", time.Hour)
-		if got := credential(t, s, tokenName); got != "token" {
-			t.Errorf("what is new keeps %q", got)
 		}
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -126,6 +127,13 @@ func openPostgres(c Config) (engine, error) {
 		write:        stdlib.OpenDB(*config),
 		read:         read,
 	}, nil
+}
+
+// deadlocked reports whether PostgreSQL broke off a transaction because it and
+// another one waited for each other.
+func deadlocked(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && e.Code == "40P01"
 }
 
 //go:embed migrations

@@ -143,13 +143,13 @@ func (s *Store) clearRange(ctx context.Context, from, to TurnID, arrivedBefore i
 		}
 		if old > 0 {
 			err := s.do(ctx, func(ctx context.Context, c *sql.Conn) error {
+				if _, err := c.ExecContext(ctx, `DELETE FROM answers WHERE turn >= $1 AND turn <= $2 AND asked_at < $3`,
+					from[:], last[:], arrivedBefore); err != nil {
+					return err
+				}
 				result, err := c.ExecContext(ctx, `DELETE FROM turns WHERE id >= $1 AND id <= $2 AND arrived_at < $3`,
 					from[:], last[:], arrivedBefore)
 				if err != nil {
-					return err
-				}
-				if _, err := c.ExecContext(ctx, `DELETE FROM answers WHERE turn >= $1 AND turn <= $2 AND asked_at < $3`,
-					from[:], last[:], arrivedBefore); err != nil {
 					return err
 				}
 				n, err := result.RowsAffected()

@@ -824,33 +824,6 @@ func TestCheck(t *testing.T) {
 	})
 }
 
-func TestMigrate(t *testing.T) {
-	onEngines(t, func(t *testing.T, c Config) {
-		s := open(t, c)
-		record(t, s, message(1, 1))
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
-		s = open(t, c)
-		if _, err := s.Turn(t.Context(), message(1, 1).ID); err != nil {
-			t.Errorf("after the second start: %v", err)
-		}
-		err := s.do(t.Context(), func(ctx context.Context, c *sql.Conn) error {
-			_, err := c.ExecContext(ctx, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, $1)", true)
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := Open(t.Context(), c); err == nil || !strings.Contains(err.Error(), "newer wenzi (schema 9999") {
-			t.Errorf("a database of a newer version: %v", err)
-		}
-	})
-}
-
 func TestOpenErrors(t *testing.T) {
 	for _, c := range []Config{
 		{},

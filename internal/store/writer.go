@@ -133,6 +133,9 @@ func (s *Store) writeBatch(batch []*request) error {
 	}
 	err = c.transact(ctx, write)
 	if failed != nil && !c.broken {
+		if deadlocked(failed) {
+			time.Sleep(deadlockPause)
+		}
 		oneByOne = true
 		err = c.transact(ctx, write)
 	}
@@ -169,6 +172,9 @@ func (s *Store) writeRows(ctx context.Context, c *writerConn, turns, sets []*req
 	}
 	return news, apply(ctx, c, sets)
 }
+
+// deadlockPause is for the other process to take what it waited for.
+const deadlockPause = 20 * time.Millisecond
 
 // compareRequests puts turns before changes.
 func compareRequests(a, b *request) int {

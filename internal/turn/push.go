@@ -98,8 +98,8 @@ func (e *Engine) Push(ctx context.Context, args []byte, last bool) error {
 
 // What answers.sending says.
 const (
-	sendingReply = "reply" // a passive reply that was not seen to be accepted yet
-	sendingPush  = "push"  // a customer-service message of which nothing is known yet
+	sendingReply = store.SendingReply // a passive reply that was not seen to be accepted yet
+	sendingPush  = "push"             // a customer-service message of which nothing is known yet
 	// What the follower may not have got, because the process died just then.
 	sendingUnsure = "unsure"
 	sendingNews   = "news" // that it has expired, which the follower is to be told

@@ -18,11 +18,11 @@ var nasty = []string{
 	"]]></Content><MsgType><![CDATA[image]]></MsgType>",
 	"NUL \x00, BEL \x07, ESC \x1b[31m, U+FFFE \ufffe",
 	"坏的 UTF-8 \xff\xfe",
-	"‮右到左‬ 👩‍👩‍👧‍👦 🇨🇳 e\u0301",
+	"\u202e右到左\u202c 👩\u200d👩\u200d👧\u200d👦 🇨🇳 e\u0301",
 	`<a href="weixin://bizmsgmenu?msgmenucontent=继续&msgmenuid=123456789012345678">点我</a>`,
 	"<script>alert(1)</script> &lt;b&gt; <xml>",
 	strings.Repeat("很长没有句号", 2000),
-	strings.Repeat("👨‍👩‍👧‍👦", 500),
+	strings.Repeat("👨\u200d👩\u200d👧\u200d👦", 500),
 	"```\n没有结束的代码",
 	"| a | b |\n|---|---|\n| 1 | 2 |",
 }

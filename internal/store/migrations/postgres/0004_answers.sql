@@ -25,10 +25,15 @@ CREATE TABLE answers (
     expires_at BIGINT NOT NULL DEFAULT 0
 );
 
-CREATE INDEX answers_follower ON answers (account, openid, asked_at);
-CREATE INDEX answers_open ON answers (state, expires_at) WHERE state >= 10;
+CREATE INDEX answers_follower ON answers (account, openid, remembered, asked_at);
 
-CREATE INDEX answers_sending ON answers (state) WHERE sending <> '';
+-- What somebody still waits for, or has to be seen to, is in an index of its
+-- own; the conditions are those of the queries, word for word. 1 is answered,
+-- 6 expired, 10 working, 12 waiting.
+CREATE INDEX answers_mailbox ON answers (account, openid, asked_at) WHERE (state = 12 OR state = 6 AND sending <> '');
+CREATE INDEX answers_open ON answers (state, expires_at) WHERE state >= 10;
+CREATE INDEX answers_unfinished ON answers (asked_at) WHERE (state = 10 OR state > 10 AND done = 0);
+CREATE INDEX answers_unconfirmed ON answers (asked_at) WHERE (sending = 'reply' AND (state = 1 OR state = 12));
 
 CREATE TABLE processes (
     id      TEXT PRIMARY KEY,
