@@ -75,6 +75,9 @@ func (s *Store) ApplyAccounts(ctx context.Context, change func(current []Account
 		if err := applyAccounts(ctx, c, put, remove); err != nil {
 			return err
 		}
+		if len(put)+len(remove) > 0 {
+			s.news.add(Event{Kind: AccountsChanged})
+		}
 		after, err = accounts(ctx, c)
 		return err
 	})

@@ -62,6 +62,7 @@ type update struct {
 	answer []any
 	turn   []any // nil: there is nothing to change
 	jobs   []Job
+	event  *Event // nil: nobody waits for it elsewhere
 }
 
 func (ch *Change) update() update {
@@ -88,7 +89,8 @@ func (ch *Change) update() update {
 			textOrNull(ch.Sending), flag(ch.Run), usage, orNull(millis(ch.ReadyAt)), orNull(millis(ch.ExpiresAt)),
 			maxTimeline - len(steps), steps, id[:], from, orNull(clean(ch.Holder)), textOrNull(ch.WasShown),
 		},
-		jobs: ch.Jobs,
+		jobs:  ch.Jobs,
+		event: ch.event(),
 	}
 	if ch.To != 0 || reply != nil || ch.By != "" || ch.Note != "" || !ch.AnsweredAt.IsZero() {
 		u.turn = []any{state, reply, orNull(clean(ch.By)), orNull(clean(ch.Note)), orNull(millis(ch.AnsweredAt)), id[:]}
@@ -181,10 +183,12 @@ func (s *Store) applyEach(ctx context.Context, c *writerConn, sets []*request) e
 		if _, err := c.conn.ExecContext(ctx, "SAVEPOINT changes"); err != nil {
 			return fmt.Errorf("change: %w", err)
 		}
+		told := len(s.news.made)
 		if _, r.err = s.applySet(ctx, c, r.changes); r.err != nil {
 			if _, err := c.conn.ExecContext(ctx, "ROLLBACK TO SAVEPOINT changes"); err != nil {
 				return fmt.Errorf("undo a change: %w", errors.Join(r.err, err))
 			}
+			s.news.made = s.news.made[:told]
 		}
 		if _, err := c.conn.ExecContext(ctx, "RELEASE SAVEPOINT changes"); err != nil {
 			return fmt.Errorf("change: %w", err)
@@ -208,6 +212,11 @@ func (s *Store) applySet(ctx context.Context, c *writerConn, changes []update) (
 			if _, err := s.insertJob(ctx, c.conn, j); err != nil {
 				return i + 1, err
 			}
+		}
+	}
+	for _, u := range changes {
+		if u.event != nil {
+			s.news.add(*u.event)
 		}
 	}
 	return len(changes), nil

@@ -78,6 +78,13 @@ func (e *engine) clock() string {
 	return "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
 }
 
+// Now returns the database's time.
+func (s *Store) Now(ctx context.Context) (time.Time, error) {
+	var now int64
+	err := s.read.QueryRowContext(ctx, "SELECT "+s.clock()).Scan(&now)
+	return fromMillis(now), unavailable(err)
+}
+
 // lifetime is a ttl in milliseconds; the shortest is one, since 0 is for ever.
 func lifetime(ttl time.Duration) int64 {
 	if ttl == 0 {

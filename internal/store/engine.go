@@ -35,6 +35,7 @@ type engine struct {
 	keepConn     func(error) bool   // whether the connection is sound after this error
 	write        *sql.DB            // the writer takes its connection from here
 	read         *sql.DB
+	raw          *pgx.ConnConfig // of the connection that listens; nil: there are no events from elsewhere
 }
 
 func openEngine(c Config) (engine, error) {
@@ -103,6 +104,9 @@ func openSQLite(c Config) (engine, error) {
 	}, nil
 }
 
+// openPostgres uses up to ten connections: one to write, eight to read, and one
+// that listens. What a process leaves locked or running when the network fails
+// ends by itself, unless the address says otherwise.
 func openPostgres(c Config) (engine, error) {
 	config, err := pgx.ParseConfig(c.Database)
 	if err != nil {
@@ -111,8 +115,17 @@ func openPostgres(c Config) (engine, error) {
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = 2 * time.Second
 	}
-	read := stdlib.OpenDB(*config)
-	read.SetMaxOpenConns(8)
+	pool := func(most int, limit string) *sql.DB {
+		config := config.Copy()
+		if _, set := config.RuntimeParams[limit]; !set {
+			config.RuntimeParams[limit] = "10s"
+		}
+		db := stdlib.OpenDB(*config)
+		db.SetMaxOpenConns(most)
+		db.SetConnMaxIdleTime(5 * time.Minute)
+		return db
+	}
+	read := pool(8, "statement_timeout")
 	read.SetMaxIdleConns(4)
 	return engine{
 		name:         "PostgreSQL",
@@ -124,8 +137,9 @@ func openPostgres(c Config) (engine, error) {
 		placeholder:  func(n int) string { return "$" + strconv.Itoa(n) },
 		timeout:      3 * time.Second,
 		keepConn:     func(error) bool { return false },
-		write:        stdlib.OpenDB(*config),
+		write:        pool(1, "idle_in_transaction_session_timeout"),
 		read:         read,
+		raw:          config,
 	}, nil
 }
 

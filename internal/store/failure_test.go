@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -158,6 +159,7 @@ func TestDatabaseLocked(t *testing.T) {
 // proxy stands between the store and PostgreSQL, and can be cut.
 type proxy struct {
 	address, target string
+	swallow         atomic.Bool // whatever comes is lost
 
 	mu       sync.Mutex
 	listener net.Listener
@@ -188,12 +190,28 @@ func (p *proxy) start(t *testing.T) {
 			p.mu.Unlock()
 			for _, ends := range [][2]net.Conn{{in, out}, {out, in}} {
 				p.wg.Go(func() {
-					io.Copy(ends[0], ends[1])
+					p.pass(ends[0], ends[1])
 					ends[0].Close()
 				})
 			}
 		}
 	})
+}
+
+func (p *proxy) pass(to io.Writer, from io.Reader) {
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buffer)
+		if err != nil {
+			return
+		}
+		if p.swallow.Load() {
+			continue
+		}
+		if _, err := to.Write(buffer[:n]); err != nil {
+			return
+		}
+	}
 }
 
 func (p *proxy) cut() {

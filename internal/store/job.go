@@ -122,6 +122,9 @@ func (s *Store) insertJob(ctx context.Context, c *sql.Conn, j Job) (inserted Ins
 				CASE WHEN CAST($8 AS BIGINT) = 0 THEN `+s.clock()+` ELSE $8 END)
 			ON CONFLICT DO NOTHING RETURNING id`,
 			clean(j.Kind), args, j.Account, key, millis(j.Slot), j.MaxAttempts, JobAvailable, millis(j.ScheduledAt)).Scan(&inserted.ID)
+		if err == nil {
+			s.news.add(Event{Kind: JobsInserted, Job: clean(j.Kind)})
+		}
 		if !errors.Is(err, sql.ErrNoRows) {
 			return inserted, err
 		}

@@ -9,6 +9,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -40,6 +41,7 @@ type Store struct {
 	log *slog.Logger
 
 	queue    queue
+	news     news
 	requests sync.Pool // of *request
 	finished chan struct{}
 
@@ -81,6 +83,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return r
 	}
 	s.queue.init(cmp.Or(c.BatchRows, 256))
+	s.news.remote, s.news.heartbeat, s.news.origin = e.raw != nil, heartbeat, rand.Text()
 	if err := migrate(ctx, e); err != nil {
 		return nil, errors.Join(fmt.Errorf("store: prepare the %s database: %w", e.name, err), s.closeDatabases())
 	}
@@ -91,6 +94,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 // Close writes what is queued and closes the database. Whatever is recorded
 // afterwards fails with ErrUnavailable.
 func (s *Store) Close() error {
+	s.news.close()
 	if s.queue.close() {
 		<-s.finished
 		return s.closeDatabases()

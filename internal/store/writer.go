@@ -190,6 +190,7 @@ func compareRequests(a, b *request) int {
 // writerConn is the connection all writing goes through, with its statements.
 type writerConn struct {
 	conn          *sql.Conn
+	news          *news
 	placeholder   func(int) string
 	begin, commit *sql.Stmt
 	insertOne     *sql.Stmt
@@ -218,7 +219,7 @@ func (s *Store) connect(ctx context.Context) (*writerConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &writerConn{conn: conn, placeholder: s.placeholder}
+	c := &writerConn{conn: conn, news: &s.news, placeholder: s.placeholder}
 	for _, p := range []struct {
 		stmt  **sql.Stmt
 		query string
@@ -274,9 +275,14 @@ func (c *writerConn) transact(ctx context.Context, f func() error) error {
 	if _, err := c.begin.ExecContext(ctx); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
+	c.news.begin()
 	err := f()
 	if err == nil {
+		err = c.news.announce(ctx, c.conn)
+	}
+	if err == nil {
 		if _, err = c.commit.ExecContext(ctx); err == nil {
+			c.news.committed()
 			return nil
 		}
 		err = fmt.Errorf("commit: %w", err)
