@@ -39,7 +39,7 @@ func TestMigrate(t *testing.T) {
 
 // A database of an earlier version gets what is new and keeps what it has.
 func TestMigrateFromEarlierVersions(t *testing.T) {
-	added := map[int][]string{2: {"credentials"}, 3: {"jobs"}, 4: {"answers", "processes"}}
+	added := map[int][]string{2: {"credentials"}, 3: {"jobs"}, 4: {"answers", "processes"}, 5: {"signatures"}}
 	for version := 1; version <= len(added); version++ {
 		t.Run(fmt.Sprint("version ", version), func(t *testing.T) {
 			onEngines(t, func(t *testing.T, c Config) {

@@ -60,3 +60,34 @@ func benchmarkNotify(b *testing.B, turns int, told bool) {
 	b.StopTimer()
 	b.ReportMetric(float64(events.Load())/float64(b.N), "events/op")
 }
+
+// BenchmarkRecordSignatures is what it costs in plain mode that signatures are
+// kept with the turns.
+func BenchmarkRecordSignatures(b *testing.B) {
+	for _, kept := range []bool{false, true} {
+		b.Run(fmt.Sprintf("kept=%v", kept), func(b *testing.B) {
+			s, err := Open(b.Context(), postgresConfig(b))
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer s.Close()
+			var next atomic.Int64
+			var wg sync.WaitGroup
+			b.ResetTimer()
+			for range 64 {
+				wg.Go(func() {
+					for n := int(next.Add(1)); n <= b.N; n = int(next.Add(1)) {
+						turn := message(1, n)
+						if kept {
+							turn.Signature = fmt.Sprint("sig", n)
+						}
+						if _, _, err := s.Record(b.Context(), turn); err != nil {
+							b.Error(err)
+						}
+					}
+				})
+			}
+			wg.Wait()
+		})
+	}
+}

@@ -141,6 +141,10 @@ type Turn struct {
 	// [Store.Answer].
 	Answer *Answer
 
+	// Signature is what the delivery was signed with, where it matters whether it
+	// brings a message for the first time; see [Store.FirstBySignature]. Not read back.
+	Signature string
+
 	// What to note about the follower. Not read back.
 	Follow Follow
 	Scene  string // with Subscribed: the scene of the QR code

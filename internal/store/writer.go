@@ -166,6 +166,9 @@ func (s *Store) writeRows(ctx context.Context, c *writerConn, turns, sets []*req
 	if err := c.insertAnswers(ctx, turns); err != nil {
 		return nil, err
 	}
+	if err := s.insertSignatures(ctx, c, turns); err != nil {
+		return nil, err
+	}
 	news = s.followers.news(turns)
 	if err := c.touchFollowers(ctx, news); err != nil {
 		return nil, err
