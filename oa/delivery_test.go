@@ -129,7 +129,7 @@ func TestNewDelivery(t *testing.T) {
 			if e, _ := Find(elements, "Content"); e.Text != "a\n]]>b" {
 				t.Errorf("%s: echo of %.10s is %q", mode, body, e.Text)
 			}
-			if seen.Account.Token != a.Token || seen.Timestamp != q.Get("timestamp") || seen.Arrived.IsZero() {
+			if seen.Account.Token != a.Token || seen.Timestamp != q.Get("timestamp") || seen.Signature != q.Get("signature") || seen.Arrived.IsZero() {
 				t.Errorf("%s: request %+v", mode, seen)
 			}
 			check, err := NewCheck(a, server.URL+"/wx?own=1", "echo 12345+&")

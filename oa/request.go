@@ -21,6 +21,10 @@ type Request struct {
 	// Timestamp is that of the query, decimal Unix seconds. A repeated delivery
 	// carries the one of the first (reference §4.1).
 	Timestamp string
+	// Signature is that of the query, 40 hexadecimal digits: the hash of Token,
+	// timestamp and nonce, not of the message. A repeated delivery carries the one
+	// of the first.
+	Signature string
 
 	body  string // clean and decrypted
 	names []string

@@ -468,7 +468,7 @@ func (x *exchange) request(sc *scratch, clear []byte) (*Request, error) {
 	if from := m.Head().FromUserName; x.q.openID != "" && from != "" && from != x.q.openID {
 		return nil, errForeignOpenID
 	}
-	return &Request{Account: &x.account, Message: m, Arrived: x.arrived, Timestamp: x.q.timestamp, body: body}, nil
+	return &Request{Account: &x.account, Message: m, Arrived: x.arrived, Timestamp: x.q.timestamp, Signature: x.q.signature, body: body}, nil
 }
 
 // readBody reads at most limit bytes into the buffer, which it grows.

@@ -85,7 +85,12 @@ var testLimits = GuestLimits{PerMinute: 60, Most: 1000, Keep: 7 * 24 * time.Hour
 
 func start(t *testing.T, hosting Hosting, limits GuestLimits) *fixture {
 	t.Helper()
-	f := &fixture{t: t, file: filepath.Join(t.TempDir(), "wenzi.db"), log: &syncBuffer{}, mux: http.NewServeMux()}
+	return startOn(t, filepath.Join(t.TempDir(), "wenzi.db"), hosting, limits)
+}
+
+func startOn(t *testing.T, database string, hosting Hosting, limits GuestLimits) *fixture {
+	t.Helper()
+	f := &fixture{t: t, file: database, log: &syncBuffer{}, mux: http.NewServeMux()}
 	log := slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s, err := store.Open(t.Context(), store.Config{Database: f.file, Synchronous: "normal", Logger: log})
 	if err != nil {

@@ -71,6 +71,7 @@ type Directory struct {
 
 // registered is a snapshot of the registered accounts.
 type registered struct {
+	stored []store.Account
 	byPath map[string]*entry
 	order  []*entry
 }
@@ -106,7 +107,7 @@ func (d *Directory) Load(ctx context.Context) error {
 // served does not keep the others from being, and leaves its path to nobody.
 func (d *Directory) publish(stored []store.Account) {
 	before := d.registered.Load().byPath
-	next := &registered{byPath: make(map[string]*entry, len(stored))}
+	next := &registered{stored: stored, byPath: make(map[string]*entry, len(stored))}
 	for _, s := range stored {
 		e := before[s.Path]
 		if e == nil || e.stored.ID != s.ID || !bytes.Equal(e.stored.Config, s.Config) {

@@ -111,7 +111,11 @@ func (c *applyCmd) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		summary += "服务未运行，下次启动生效（no server is running; it takes effect at the next start）\n"
+		if c.Database == "" {
+			summary += "服务未运行，下次启动生效（no server is running; it takes effect at the next start）\n"
+		} else {
+			summary += "已写入数据库，用它的服务马上生效（written to the database; it takes effect at once in all servers that use it）\n"
+		}
 	}
 	_, err = io.WriteString(e.stdout, summary)
 	return err

@@ -263,6 +263,9 @@ func (s *server) serve(ctx context.Context) error {
 	var work sync.WaitGroup
 	var lost int
 	work.Go(func() { lost = s.engine.Run(background) })
+	if s.Database != "" {
+		work.Go(func() { s.accounts.Watch(background) })
+	}
 	work.Go(func() { s.every(background, probesEvery, "store refused requests", s.accounts.StoreProbes) })
 	work.Go(func() { s.every(background, guestsEvery, "forget guests", s.accounts.ForgetGuests) })
 	work.Go(func() { s.pushers.run(background, s.accounts.Accounts) })

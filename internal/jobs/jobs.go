@@ -43,7 +43,7 @@ type Config struct {
 	Store       *store.Store
 	Log         *slog.Logger  // default slog.Default()
 	Concurrency int           // most jobs at a time, default 16
-	Poll        time.Duration // how often to look for what other processes insert, default 5 s
+	Poll        time.Duration // how often to look for what it did not hear of, default 5 s
 	Lease       time.Duration // how long a dead process keeps its jobs, default 30 s
 	Drain       time.Duration // how long running jobs may go on at a stop, default 10 s
 }
@@ -117,8 +117,8 @@ func (r *Runner) Periodic(kind string, interval time.Duration, args []byte) {
 	r.periodic = append(r.periodic, periodic{store.Job{Kind: kind, Args: args}, interval})
 }
 
-// Wake makes the runner look for jobs now. Call it after inserting one; without
-// it the job waits for the next poll.
+// Wake makes the runner look for jobs now. It need not be called after inserting
+// one into its store: the runner hears of it.
 func (r *Runner) Wake() {
 	select {
 	case r.wake <- struct{}{}:

@@ -594,6 +594,39 @@ func TestWaking(t *testing.T) {
 	})
 }
 
+// What is inserted is heard of without a poll: from the store of the runner, and
+// on PostgreSQL from other processes, also when the connection that listens was lost
+// just then.
+func TestHearing(t *testing.T) {
+	onEngines(t, func(t *testing.T, f *fixture) {
+		ran := make(chan int64, 10)
+		r := f.runner(Config{Poll: time.Hour})
+		r.Register("push", func(_ context.Context, j store.Job) error { ran <- j.ID; return nil }, Options{})
+		f.run(r)
+		stores := []*store.Store{f.store}
+		if strings.HasPrefix(f.database, "postgres") {
+			stores = append(stores, f.open(t))
+		}
+		insert := func(s *store.Store) {
+			t.Helper()
+			inserted, err := s.InsertJobs(t.Context(), store.Job{Kind: "not its own"}, store.Job{Kind: "push"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := receive(t, "the job", ran); got != inserted[1].ID {
+				t.Errorf("job %d", got)
+			}
+		}
+		for _, s := range stores {
+			insert(s)
+		}
+		if len(stores) > 1 {
+			f.exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' || md5(current_schema()) || '%'`)
+			insert(stores[1])
+		}
+	})
+}
+
 // A job that takes longer than its lease stays with its process.
 func TestHeartbeat(t *testing.T) {
 	onEngines(t, func(t *testing.T, f *fixture) {

@@ -55,6 +55,11 @@ func (r *Runner) newLoop(ctx context.Context) *loop {
 func (r *Runner) Run(ctx context.Context) {
 	l := r.newLoop(ctx)
 	defer l.stop(nil)
+	defer r.config.Store.Subscribe(func(e store.Event) {
+		if e.Kind == store.Missed || e.Kind == store.JobsInserted && r.kinds[e.Job] != nil {
+			r.Wake()
+		}
+	})()
 	heartbeat := time.NewTicker(r.config.Lease / 3)
 	defer heartbeat.Stop()
 	timer := time.NewTimer(0)
