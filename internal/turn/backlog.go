@@ -14,6 +14,7 @@ const (
 	lookEvery    = time.Second
 	lookTimeout  = 3 * time.Second
 	flushAtOnce  = 256
+	choreLimit   = 30 * time.Second
 )
 
 // backlog holds turns that were answered while the store was unavailable, in
@@ -74,30 +75,56 @@ func (e *Engine) Held() int { return e.backlog.len() }
 // turns of those that are not, and ends the waiting of answers. When ctx ends
 // it finishes everything and returns how many turns are lost.
 func (e *Engine) Run(ctx context.Context) (lost int) {
+	if !e.Alone {
+		defer e.store.Subscribe(e.hear)()
+		e.background(e.listen)
+		e.background(func() { e.beats(ctx) })
+	}
 	look, expire := time.NewTicker(lookEvery), time.NewTicker(expireEvery)
 	defer look.Stop()
 	defer expire.Stop()
-	chore := func(what string, err error) {
-		if err != nil && ctx.Err() == nil && !e.away.Load() {
-			e.log.Warn("could not "+what, "error", err)
-		}
-	}
 	for {
 		select {
 		case <-ctx.Done():
-			ctx = context.WithoutCancel(ctx)
-			e.finishAll(ctx)
-			e.flush(ctx)
+			end := context.WithoutCancel(ctx)
+			e.finishAll(end)
+			e.flush(end)
 			return e.Held()
 		case <-look.C:
 			e.flush(ctx)
 			if !e.Alone {
-				chore("say that this process is alive", e.beat(ctx))
-				chore("look for turns to take over", e.sweep(ctx))
+				e.chore(ctx, "look for turns to take over", e.sweep)
 			}
 		case <-expire.C:
-			chore("end the waiting of answers", e.expire(ctx))
+			e.chore(ctx, "end the waiting of answers", e.expire)
+			if !e.Alone {
+				e.chore(ctx, "forget old signatures", e.store.ForgetSignatures)
+			}
 		}
+	}
+}
+
+// beats says that the process is alive, whatever else it is at.
+func (e *Engine) beats(ctx context.Context) {
+	tick := time.NewTicker(beatEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			e.chore(ctx, "say that this process is alive", e.beat)
+		}
+	}
+}
+
+// chore does something that has to be done now and then. It ends some time, even
+// when the network swallows everything.
+func (e *Engine) chore(ctx context.Context, what string, do func(context.Context) error) {
+	limited, cancel := context.WithTimeout(ctx, choreLimit)
+	defer cancel()
+	if err := do(limited); err != nil && ctx.Err() == nil && !e.away.Load() {
+		e.log.Warn("could not "+what, "error", err)
 	}
 }
 

@@ -34,12 +34,13 @@ type wanted struct {
 // mailbox.
 func (e *Engine) fetch(ctx context.Context, a Account, r *oa.Request) (wanted, bool) {
 	m, ok := r.Message.(*oa.TextMessage)
-	if !ok || a.Guest || !e.trusted(r) {
+	if !ok || a.Guest {
 		return wanted{}, false
 	}
 	byToken := isToken(m.MenuID)
 	word := strings.TrimSpace(m.Content)
-	if !byToken && (word != fetchWord && word != "1" || !e.anyPending()) {
+	// Other processes fill the mailbox too, so where there are any it is looked into.
+	if !byToken && (word != fetchWord && word != "1" || e.Alone && !e.anyPending()) {
 		return wanted{}, false
 	}
 	id, err := a.ID(ctx)
@@ -47,7 +48,7 @@ func (e *Engine) fetch(ctx context.Context, a Account, r *oa.Request) (wanted, b
 		return wanted{}, false
 	}
 	lane := laneKey{id, follower(r.Message)}
-	if !byToken && !e.hasPending(lane) {
+	if !byToken && e.Alone && e.isPending(lane) == 0 || !e.trusted(ctx, a, r) {
 		return wanted{}, false
 	}
 	row, err := e.findWaiting(ctx, lane, m.MenuID, byToken, word)
@@ -69,15 +70,30 @@ func (e *Engine) fetch(ctx context.Context, a Account, r *oa.Request) (wanted, b
 const clockError = time.Second
 
 // trusted reports whether the message is surely its sender's. In plain mode
-// neither body nor OpenID is signed; a signature can be used once only
-// (oa.WithMaxAge), but this process cannot know of those that came before it
-// was there.
-func (e *Engine) trusted(r *oa.Request) bool {
+// neither body nor OpenID is signed, and only the first message that a signature
+// brings is. A process that is alone knows of the others by itself (oa.WithMaxAge),
+// but of none that came before it was there; several ask the store.
+func (e *Engine) trusted(ctx context.Context, a Account, r *oa.Request) bool {
 	if r.Account.Mode != oa.Plain {
 		return true
 	}
 	signed, err := strconv.ParseInt(r.Timestamp, 10, 64)
-	return err == nil && !e.Replays && signed > e.began.Add(clockError).Unix()
+	if err != nil || e.Replays {
+		return false
+	}
+	if e.Alone {
+		return signed > e.began.Add(clockError).Unix()
+	}
+	account, err := a.ID(ctx)
+	if err != nil {
+		return false
+	}
+	id := store.NewTurnID(account, r.Message.Head().CreateTime, uint64(r.MsgID()), r.Key())
+	first, err := e.store.FirstBySignature(ctx, id, r.Signature, time.Unix(signed, 0))
+	if err != nil {
+		e.log.Warn("whether a message is its sender's cannot be told; it gets neither memory nor mailbox", "turn", id, "error", err)
+	}
+	return first && err == nil
 }
 
 func isToken(s string) bool {
@@ -89,6 +105,7 @@ func (e *Engine) findWaiting(ctx context.Context, lane laneKey, token string, by
 	if byToken {
 		return e.store.AnswerOfToken(ctx, lane.account, lane.openid, token)
 	}
+	seen := e.isPending(lane)
 	mailbox, err := e.store.Mailbox(ctx, lane.account, lane.openid)
 	if err != nil {
 		return nil, err
@@ -105,7 +122,7 @@ func (e *Engine) findWaiting(ctx context.Context, lane laneKey, token string, by
 		}
 	}
 	if !waiting {
-		e.setPending(lane, false)
+		e.clearPending(lane, seen)
 	}
 	return nil, nil
 }
@@ -113,29 +130,24 @@ func (e *Engine) findWaiting(ctx context.Context, lane laneKey, token string, by
 // load finds the turn of an answer in memory, or takes it there. Its waiting
 // counts the caller.
 func (e *Engine) load(row *store.Answer, a Account) *slow {
-	e.mu.Lock()
-	s := e.slow[row.Turn]
-	if s == nil {
-		s = e.fromRow(row, a)
-		e.slow[row.Turn] = s
-	}
+	s := e.register(e.fromRow(row, a), 1)
 	s.mu.Lock()
-	s.waiting++
-	follow := !s.done && s.holder != ""
+	stale := s.state != row.State || s.shown != row.Shown
 	s.mu.Unlock()
-	e.mu.Unlock()
-	if follow {
-		e.follow(s)
+	if stale {
+		e.look(s)
 	}
+	e.follow(s)
 	return s
 }
 
 // fromRow makes a turn of what is on record.
 func (e *Engine) fromRow(row *store.Answer, a Account) *slow {
 	s := &slow{
-		id: row.Turn, account: a, openid: row.OpenID, first: row.AskedAt, created: row.Turn.CreateTime().Unix(), token: row.Token, page: row.Page,
+		id: row.Turn, account: a, openid: row.OpenID, first: e.clock.own(row.AskedAt), created: row.Turn.CreateTime().Unix(), token: row.Token, page: row.Page,
 		changed: make(chan struct{}), state: row.State, replied: row.State != store.Working, question: row.Question,
 		text: row.Text, done: row.Done, stored: row.Done, shown: row.Shown, usage: row.Usage, ended: true,
+		remembered: row.Remembered, clock: &e.clock,
 	}
 	if row.Holder != e.process {
 		s.holder = row.Holder
@@ -166,14 +178,18 @@ func (e *Engine) claimFetch(ctx context.Context, s *slow, r *oa.Request, part bo
 	default:
 		made = e.composer(s).part(t.text, shown)
 	}
-	changes := []store.Change{{ID: s.id, From: before(store.Answered), To: store.Answered, By: "fetch", AnsweredAt: time.Now(),
+	changes := []store.Change{{ID: s.id, From: before(store.Answered), To: store.Answered, By: "fetch", AnsweredAt: e.clock.now(),
 		Reply: r.Encode(said(made.text), time.Unix(s.created, 0)), Shown: &shown, Sending: new(sendingReply), Done: true}}
+	taken := s.holder != ""
+	if taken {
+		changes[0].NewHolder = &e.process
+	}
 	fetched := t.state == store.Waiting && made.whole
 	if t.state == store.Waiting {
 		t.step("fetch", strconv.Itoa(len(made.shown)-len(shown))+" bytes more were shown")
 		ch := store.Change{ID: t.id, From: []store.State{store.Waiting}, WasShown: &shown, Shown: &made.shown, Sending: new("")}
 		if t.done && !t.stored {
-			ch.Text, ch.Done, ch.Usage, ch.ReadyAt = &t.text, true, &t.usage, time.Now()
+			ch.Text, ch.Done, ch.Usage, ch.ReadyAt = &t.text, true, &t.usage, e.clock.now()
 		}
 		if fetched {
 			ch.To = store.Fetched
@@ -214,6 +230,9 @@ func (e *Engine) claimFetch(ctx context.Context, s *slow, r *oa.Request, part bo
 		e.log.Warn("a page could not be recorded as shown; WeChat will deliver again", "turn", s.id, "error", err)
 	default:
 		s.replied, s.reply, s.state, s.ended = true, changes[0].Reply, store.Answered, true
+		if taken {
+			s.holder = ""
+		}
 	}
 	s.signal()
 	s.mu.Unlock()
@@ -242,7 +261,7 @@ func acquire(ctx context.Context, s *slow) bool {
 // offer adds to a reply the news that an answer waits, or that one has expired,
 // once while the process lives.
 func (e *Engine) offer(ctx context.Context, a Account, r *oa.Request, reply oa.Reply) oa.Reply {
-	if a.Guest || reply.IsZero() || !e.anyPending() || !e.trusted(r) {
+	if a.Guest || reply.IsZero() || !e.anyPending() {
 		return reply
 	}
 	id, err := a.ID(ctx)
@@ -250,7 +269,8 @@ func (e *Engine) offer(ctx context.Context, a Account, r *oa.Request, reply oa.R
 		return reply
 	}
 	lane := laneKey{id, follower(r.Message)}
-	if !e.hasPending(lane) {
+	seen := e.isPending(lane)
+	if seen == 0 || !e.trusted(ctx, a, r) {
 		return reply
 	}
 	mailbox, err := e.store.Mailbox(ctx, lane.account, lane.openid)
@@ -258,7 +278,7 @@ func (e *Engine) offer(ctx context.Context, a Account, r *oa.Request, reply oa.R
 		return reply
 	}
 	if len(mailbox) == 0 {
-		e.setPending(lane, false)
+		e.clearPending(lane, seen)
 		return reply
 	}
 	for _, row := range mailbox {
@@ -281,7 +301,7 @@ func (e *Engine) offer(ctx context.Context, a Account, r *oa.Request, reply oa.R
 // told notes that the follower is being told that an answer has expired.
 func (e *Engine) told(ctx context.Context, row *store.Answer) {
 	e.setOffered(row.Turn)
-	err := e.store.Apply(ctx, store.Change{ID: row.Turn, Sending: new(""), Steps: []store.Step{{At: time.Now(), What: "told", Detail: "that the answer has expired"}}})
+	err := e.store.Apply(ctx, store.Change{ID: row.Turn, Sending: new(""), Steps: []store.Step{{At: e.clock.now(), What: "told", Detail: "that the answer has expired"}}})
 	if err != nil && !errors.Is(err, store.ErrConflict) {
 		e.log.Warn("that a follower was told of an expired answer is not on record; it may be told again", "turn", row.Turn, "error", err)
 	}

@@ -116,7 +116,7 @@ type push struct {
 }
 
 func (p *push) step(what, detail string) {
-	p.steps = append(p.steps, store.Step{At: time.Now(), What: what, Detail: detail})
+	p.steps = append(p.steps, store.Step{At: p.engine.clock.now(), What: what, Detail: detail})
 }
 
 // apply commits a change together with the steps since the last.
@@ -192,9 +192,9 @@ func (p *push) mailbox(ctx context.Context, why string) error {
 // wait leaves what was not pushed in the mailbox.
 func (p *push) wait(ctx context.Context, why string) error {
 	p.step(store.Waiting.String(), why)
-	err := p.apply(ctx, store.Change{To: store.Waiting, Shown: &p.row.Shown, Sending: &p.row.Sending, ExpiresAt: time.Now().Add(p.engine.Keep)})
+	err := p.apply(ctx, store.Change{To: store.Waiting, Shown: &p.row.Shown, Sending: &p.row.Sending, ExpiresAt: p.engine.clock.now().Add(p.engine.Keep)})
 	if err == nil {
-		p.engine.setPending(p.lane, true)
+		p.engine.setPending(p.lane)
 	}
 	return err
 }
@@ -212,9 +212,9 @@ func (e *Engine) typing(s *slow) {
 				return
 			}
 			s.mu.Lock()
-			done, changed := s.done, s.changed
+			over, changed := s.done || s.holder != "", s.changed // nobody tells when another process has pushed
 			s.mu.Unlock()
-			if done {
+			if over {
 				return
 			}
 			select {
@@ -224,9 +224,9 @@ func (e *Engine) typing(s *slow) {
 				return
 			}
 			s.mu.Lock()
-			done = s.done
+			over = s.done
 			s.mu.Unlock()
-			if done {
+			if over {
 				return
 			}
 		}

@@ -14,6 +14,7 @@ const (
 	// short enough that another one can answer the next delivery.
 	lease = 4 * time.Second
 
+	beatEvery   = time.Second
 	sweepAtOnce = 500
 	expireEvery = time.Minute
 )
@@ -24,12 +25,8 @@ func (e *Engine) Recover(ctx context.Context) error {
 	if err := e.beat(ctx); err != nil {
 		return err
 	}
-	pendings, err := e.store.Pendings(ctx)
-	if err != nil {
+	if err := e.loadPendings(ctx); err != nil {
 		return err
-	}
-	for _, p := range pendings {
-		e.setPending(laneKey{p.Account, p.OpenID}, true)
 	}
 	if err := e.sweep(ctx); err != nil {
 		return err
@@ -44,13 +41,25 @@ func (e *Engine) Recover(ctx context.Context) error {
 	return nil
 }
 
-// beat says that this process is alive, where there may be others.
+func (e *Engine) loadPendings(ctx context.Context) error {
+	pendings, err := e.store.Pendings(ctx)
+	for _, p := range pendings {
+		e.setPending(laneKey{p.Account, p.OpenID})
+	}
+	return err
+}
+
+// beat says that this process is alive, where there may be others, and compares
+// the clocks.
 func (e *Engine) beat(ctx context.Context) error {
 	if e.Alone {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, lease)
 	defer cancel()
+	if err := e.clock.compare(ctx, e.store.Now); err != nil {
+		return err
+	}
 	return e.store.Beat(ctx, e.process)
 }
 
@@ -65,7 +74,7 @@ func (e *Engine) sweep(ctx context.Context) error {
 			e.adopt(ctx, row)
 		}
 	}
-	unconfirmed, err := e.store.Unconfirmed(ctx, time.Now().Add(-giveUp), lease, sweepAtOnce)
+	unconfirmed, err := e.store.Unconfirmed(ctx, e.clock.now().Add(-giveUp), lease, sweepAtOnce)
 	if err != nil {
 		return err
 	}
@@ -85,8 +94,8 @@ func (e *Engine) sweep(ctx context.Context) error {
 func (e *Engine) unsure(ctx context.Context, row *store.Answer) error {
 	lane := laneKey{row.Turn.Account(), row.OpenID}
 	a, ok := e.Accounts(lane.account)
-	expires := time.Now().Add(e.Keep)
-	step := []store.Step{{At: time.Now(), What: "unsure", Detail: "the process died just when the reply went out"}}
+	expires := e.clock.now().Add(e.Keep)
+	step := []store.Step{{At: e.clock.now(), What: "unsure", Detail: "the process died just when the reply went out"}}
 	back := store.Change{ID: row.Turn, From: []store.State{store.Answered, store.Waiting}, Holder: row.Holder, To: store.Waiting,
 		Shown: new(""), Sending: new(sendingUnsure), ExpiresAt: expires, Steps: step}
 	changes := []store.Change{back}
@@ -102,24 +111,24 @@ func (e *Engine) unsure(ctx context.Context, row *store.Answer) error {
 		return nil
 	}
 	if err == nil && len(changes[0].Steps) > 0 {
-		e.setPending(lane, true)
+		e.setPending(lane)
 	}
 	return err
 }
 
 // expire ends the waiting of answers that nobody has fetched in time.
 func (e *Engine) expire(ctx context.Context) error {
-	rows, err := e.store.ExpiredAnswers(ctx, time.Now(), sweepAtOnce)
+	rows, err := e.store.ExpiredAnswers(ctx, e.clock.now(), sweepAtOnce)
 	if err != nil {
 		return err
 	}
 	for _, row := range rows {
 		err := e.store.Apply(ctx, store.Change{ID: row.Turn, From: before(store.Expired), To: store.Expired, Sending: new(sendingNews),
-			Steps: []store.Step{{At: time.Now(), What: store.Expired.String()}}})
+			Steps: []store.Step{{At: e.clock.now(), What: store.Expired.String()}}})
 		if err != nil && !errors.Is(err, store.ErrConflict) {
 			return err
 		}
-		e.setPending(laneKey{row.Turn.Account(), row.OpenID}, true)
+		e.setPending(laneKey{row.Turn.Account(), row.OpenID})
 	}
 	return nil
 }
@@ -136,7 +145,8 @@ func (e *Engine) forgetFollower(t *turn) {
 			e.log.Warn("the answers for a follower who left could not be deleted", "error", err)
 			return
 		}
-		e.setPending(laneKey{id, t.record.OpenID}, false)
+		k := laneKey{id, t.record.OpenID}
+		e.clearPending(k, e.isPending(k))
 	})
 }
 
@@ -162,18 +172,28 @@ func (e *Engine) anyPending() bool {
 	return len(e.pending) > 0
 }
 
-func (e *Engine) hasPending(k laneKey) bool {
+// isPending returns a number other than 0 when something may wait for the follower.
+func (e *Engine) isPending(k laneKey) int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.pending[k]
 }
 
-func (e *Engine) setPending(k laneKey, waits bool) {
+// setPending notes that something waits for the follower, with a new number each
+// time, so that what came since a look into the store is not overlooked.
+func (e *Engine) setPending(k laneKey) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if waits {
-		e.pending[k] = true
-	} else {
+	e.pendings++
+	e.pending[k] = e.pendings
+}
+
+// clearPending notes that nothing waits, unless something has come since the
+// number was seen.
+func (e *Engine) clearPending(k laneKey, seen int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.pending[k] == seen {
 		delete(e.pending, k)
 	}
 }

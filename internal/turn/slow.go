@@ -29,13 +29,17 @@ type slow struct {
 	key     key   // in Engine.open
 	// remembered says that the turn is a part of the follower's conversation.
 	remembered bool
+	clock      *clock
 
 	mu       sync.Mutex
 	changed  chan struct{} // closed at every change
 	state    store.State
-	holder   string // the process that works on it, when it is another one
-	claiming bool   // somebody commits what the deliveries will get
-	replied  bool   // the deliveries get reply: bytes, or success when empty
+	holder   string    // the process that works on it, when it is another one
+	since    time.Time // it is kept here, when it is another's
+	followed bool      // somebody looks at what that process makes of it
+	behind   bool      // it is going to be looked at
+	claiming bool      // somebody commits what the deliveries will get
+	replied  bool      // the deliveries get reply: bytes, or success when empty
 	reply    []byte
 
 	question string
@@ -65,7 +69,7 @@ func (s *slow) signal() {
 // step notes what happens. s.mu is held.
 func (s *slow) step(what, detail string) {
 	if len(s.steps) < 200 {
-		s.steps = append(s.steps, store.Step{At: time.Now(), What: what, Detail: detail})
+		s.steps = append(s.steps, store.Step{At: s.clock.now(), What: what, Detail: detail})
 	}
 }
 
@@ -116,10 +120,17 @@ func (e *Engine) arrive(s *slow, r *oa.Request) (last bool) {
 func (e *Engine) deliver(ctx context.Context, s *slow, r *oa.Request) (oa.Reply, error) {
 	last := e.arrive(s, r)
 	defer e.depart(s)
+	e.follow(s)
 	decide := time.NewTimer(time.Until(r.Arrived.Add(e.Deadline - e.store.pace.margin(time.Now()))))
 	defer decide.Stop()
 	late := false
 	for {
+		var fetched <-chan struct{}
+		if s.target != nil {
+			s.target.mu.Lock()
+			fetched = s.target.changed
+			s.target.mu.Unlock()
+		}
 		s.mu.Lock()
 		switch {
 		case s.replied:
@@ -160,6 +171,7 @@ func (e *Engine) deliver(ctx context.Context, s *slow, r *oa.Request) (oa.Reply,
 		s.mu.Unlock()
 		select {
 		case <-changed:
+		case <-fetched:
 		case <-decide.C:
 			late = true
 		case <-ctx.Done():
@@ -237,7 +249,7 @@ func (e *Engine) claim(ctx context.Context, s *slow, r *oa.Request, part bool) b
 	}
 	s.mu.Lock()
 	c := e.composer(s)
-	ch := store.Change{ID: s.id, From: before(store.Answered), AnsweredAt: time.Now(), Steps: nil}
+	ch := store.Change{ID: s.id, From: before(store.Answered), AnsweredAt: e.clock.now(), Steps: nil}
 	var made composed
 	switch {
 	case part:
@@ -260,15 +272,19 @@ func (e *Engine) claim(ctx context.Context, s *slow, r *oa.Request, part bool) b
 		made = composed{text: first, shown: left}
 	default:
 		ch.To = store.Waiting
-		ch.ExpiresAt = time.Now().Add(e.Keep)
+		ch.ExpiresAt = e.clock.now().Add(e.Keep)
 	}
 	ch.By = s.by(part)
 	ch.Shown, ch.Sending = &made.shown, new(sendingReply)
 	if s.done && !s.stored {
-		ch.Text, ch.Done, ch.Usage, ch.ReadyAt = &s.text, true, &s.usage, time.Now()
+		ch.Text, ch.Done, ch.Usage, ch.ReadyAt = &s.text, true, &s.usage, e.clock.now()
 	}
 	if rest {
 		ch.Jobs = e.pushJob(s)
+	}
+	taken := s.holder != "" && s.done // nothing is left to do for the process that worked on it
+	if taken {
+		ch.NewHolder = &e.process
 	}
 	s.step(ch.To.String(), fmt.Sprintf("as the reply to delivery %d", s.count))
 	ch.Steps = s.takeSteps()
@@ -300,8 +316,11 @@ func (e *Engine) claim(ctx context.Context, s *slow, r *oa.Request, part bool) b
 		}
 		s.replied, s.reply, s.state, s.shown = true, ch.Reply, ch.To, made.shown
 		s.stored = s.stored || stored
+		if taken {
+			s.holder = ""
+		}
 		if ch.To == store.Waiting {
-			e.setPending(s.lane(), true)
+			e.setPending(s.lane())
 		}
 		if rest {
 			e.wake()
@@ -327,7 +346,7 @@ func (s *slow) by(part bool) string {
 func (e *Engine) promise(ctx context.Context, s *slow) bool {
 	s.mu.Lock()
 	s.step("promised", "success was answered, the answer will be pushed")
-	ch := store.Change{ID: s.id, From: before(store.Promised), To: store.Promised, By: "model", AnsweredAt: time.Now(), Steps: s.takeSteps()}
+	ch := store.Change{ID: s.id, From: before(store.Promised), To: store.Promised, By: "model", AnsweredAt: e.clock.now(), Steps: s.takeSteps()}
 	s.mu.Unlock()
 	failpoint("before promise")
 	err := e.store.Apply(ctx, ch)
@@ -366,7 +385,7 @@ func (e *Engine) keep(s *slow) {
 	}
 	s.claiming = true
 	ch := store.Change{ID: s.id, From: []store.State{s.state}, Holder: e.process,
-		Text: &s.text, Done: true, Usage: &s.usage, ReadyAt: time.Now(), Note: s.failed}
+		Text: &s.text, Done: true, Usage: &s.usage, ReadyAt: e.clock.now(), Note: s.failed}
 	if s.state == store.Promised {
 		ch.Jobs = e.pushJob(s)
 	}
@@ -412,7 +431,7 @@ func (e *Engine) abandon(s *slow) {
 		return
 	}
 	s.claiming = true
-	ch := store.Change{ID: s.id, From: before(store.Waiting), To: store.Waiting, ExpiresAt: time.Now().Add(e.Keep)}
+	ch := store.Change{ID: s.id, From: before(store.Waiting), To: store.Waiting, ExpiresAt: e.clock.now().Add(e.Keep)}
 	ch.From = []store.State{store.Working}
 	switch {
 	case s.target != nil:
@@ -440,7 +459,7 @@ func (e *Engine) abandon(s *slow) {
 	default:
 		s.replied, s.reply, s.state = true, nil, ch.To
 		if ch.To == store.Waiting {
-			e.setPending(s.lane(), true)
+			e.setPending(s.lane())
 		}
 		if ch.Jobs != nil {
 			e.wake()
@@ -456,21 +475,12 @@ func (e *Engine) abandon(s *slow) {
 func (e *Engine) reload(s *slow) {
 	ctx, cancel := context.WithTimeout(e.ctx, time.Second)
 	defer cancel()
-	t, err := e.store.Turn(ctx, s.id)
+	t, row, err := e.read(ctx, s.id)
 	if err != nil {
 		e.log.Warn("a turn could not be read", "turn", s.id, "error", err)
 		return
 	}
-	s.state = t.State
-	if t.State != store.Working {
-		s.replied, s.reply = true, t.Reply
-	}
-	if a, err := e.store.Answer(ctx, s.id); err == nil {
-		s.shown = a.Shown
-		if a.Done {
-			s.text, s.done, s.stored = a.Text, true, true
-		}
-	}
+	e.learn(s, t, row)
 }
 
 // forget lets go of a turn with which nothing more happens in this process.
@@ -478,7 +488,14 @@ func (e *Engine) forget(s *slow) {
 	e.mu.Lock()
 	s.mu.Lock()
 	over := s.waiting == 0 && !s.claiming && s.replied && s.ended && (s.target != nil || s.stored)
-	confirm := len(s.reply) > 0 && (s.state == store.Answered || s.state == store.Waiting)
+	if s.holder != "" {
+		over = s.waiting == 0 && !s.claiming && time.Since(s.since) >= giveUp
+	}
+	given := s.given
+	confirm := s.waiting == 0 && !given.IsZero() && len(s.reply) > 0 && (s.state == store.Answered || s.state == store.Waiting)
+	if confirm {
+		s.given = time.Time{}
+	}
 	s.mu.Unlock()
 	known := e.slow[s.id] == s
 	if over {
@@ -489,26 +506,20 @@ func (e *Engine) forget(s *slow) {
 			delete(e.slow, s.id)
 		}
 	}
+	if confirm {
+		e.unconfirmed[s.id] = s
+		e.later(time.Until(given.Add(confirmAfter)), func() { e.confirmed(s) })
+	}
 	e.mu.Unlock()
 	if !over || !known {
 		return
-	}
-	if confirm {
-		e.confirm(s)
 	}
 	if s.target != nil {
 		e.depart(s.target)
 	}
 }
 
-// confirm notes, when a repeat would have come, that the reply was accepted.
-func (e *Engine) confirm(s *slow) {
-	e.mu.Lock()
-	e.unconfirmed[s.id] = s
-	e.mu.Unlock()
-	e.later(time.Until(s.given.Add(confirmAfter)), func() { e.confirmed(s) })
-}
-
+// confirmed notes, when a repeat would have come, that the reply was accepted.
 func (e *Engine) confirmed(s *slow) {
 	e.mu.Lock()
 	_, there := e.unconfirmed[s.id]

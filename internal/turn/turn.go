@@ -110,6 +110,9 @@ type Engine struct {
 	log     *slog.Logger
 	process string    // names this one among those that share the store
 	began   time.Time // when it started
+	clock   clock
+	news    chan store.Event // of other processes
+	missed  atomic.Bool      // more came than there was room for
 	backlog backlog
 	away    atomic.Bool // the store could not be written when it was last tried
 
@@ -124,7 +127,8 @@ type Engine struct {
 	open        map[key]*turn          // being worked on, or held in the backlog
 	slow        map[store.TurnID]*slow // those whose answer takes time
 	lanes       map[laneKey]*lane
-	pending     map[laneKey]bool // followers for whom something waits
+	pending     map[laneKey]int // followers for whom something waits, see setPending
+	pendings    int
 	offers      map[store.TurnID]bool
 	spent       map[laneKey]int // customer-service messages since the follower's last act
 	unconfirmed map[store.TurnID]*slow
@@ -159,9 +163,9 @@ func New(c Config) *Engine {
 	c.Window = cmp.Or(c.Window, 14500*time.Millisecond)
 	c.Keep = cmp.Or(c.Keep, 48*time.Hour)
 	e := &Engine{
-		Config: c, store: newCounted(c.Store), log: c.Log, process: rand.Text(), began: time.Now(),
+		Config: c, store: newCounted(c.Store), log: c.Log, process: rand.Text(), began: time.Now(), news: make(chan store.Event, mostNews),
 		stopping: make(chan struct{}), open: map[key]*turn{}, slow: map[store.TurnID]*slow{}, lanes: map[laneKey]*lane{},
-		pending: map[laneKey]bool{}, offers: map[store.TurnID]bool{}, spent: map[laneKey]int{},
+		pending: map[laneKey]int{}, offers: map[store.TurnID]bool{}, spent: map[laneKey]int{},
 		unconfirmed: map[store.TurnID]*slow{}, windows: map[string]*patience{},
 	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
@@ -244,7 +248,7 @@ func (e *Engine) join(ctx context.Context, t *turn, r *oa.Request) (oa.Reply, er
 	}
 	if !t.held {
 		repeat := *t
-		repeat.record.ArrivedAt, repeat.record.AnsweredAt = r.Arrived, time.Now()
+		repeat.record.ArrivedAt, repeat.record.AnsweredAt = e.clock.shared(r.Arrived), e.clock.now()
 		ctx, cancel := context.WithDeadline(ctx, r.Arrived.Add(repeatTimeout))
 		defer cancel()
 		if _, err := e.record(ctx, &repeat); err != nil {
@@ -262,7 +266,10 @@ func (e *Engine) decide(ctx context.Context, t *turn, r *oa.Request) (question s
 		Kind:      r.Kind(),
 		Message:   []byte(r.Body()),
 		State:     store.Answered,
-		ArrivedAt: r.Arrived,
+		ArrivedAt: e.clock.shared(r.Arrived),
+	}
+	if !e.Alone && !t.account.Guest && r.Account.Mode == oa.Plain {
+		t.record.Signature = r.Signature
 	}
 	switch m := r.Message.(type) {
 	case *oa.SubscribeEvent:
@@ -299,7 +306,7 @@ func (e *Engine) finish(t *turn, r *oa.Request, answer Answer) {
 	if len(t.record.Reply) == 0 && t.record.State == store.Answered {
 		t.record.State = store.Acknowledged
 	}
-	t.record.AnsweredAt = time.Now()
+	t.record.AnsweredAt = e.clock.now()
 }
 
 // begin records a turn whose answer takes time, and starts on it. A turn that is
@@ -328,10 +335,10 @@ func (e *Engine) begin(ctx context.Context, t *turn, r *oa.Request, question str
 	if t.account.Push != nil {
 		e.renew(lane)
 	}
-	s := e.newSlow(t, r, account, question, target)
+	s := e.newSlow(ctx, t, r, account, question, target)
 	t.record.State = store.Working
 	t.record.Answer = &store.Answer{Holder: e.process, Question: question, Token: s.token, Page: s.page, Runs: 1,
-		Remembered: s.remembered, Timeline: []store.Step{{At: r.Arrived, What: "message", Detail: t.record.Kind}}}
+		Remembered: s.remembered, Timeline: []store.Step{{At: t.record.ArrivedAt, What: "message", Detail: t.record.Kind}}}
 	if target != nil {
 		t.record.Answer.Target, t.record.Answer.Runs = target.id, 0
 	}
@@ -357,38 +364,15 @@ func (e *Engine) begin(ctx context.Context, t *turn, r *oa.Request, question str
 	e.later(giveUp, func() { e.abandon(s) })
 	if target == nil {
 		e.enqueue(s)
-	} else {
-		e.background(func() { e.watch(s, target) })
 	}
 	return nil
 }
 
-// watch wakes the deliveries of a turn that fetches when its target changes.
-func (e *Engine) watch(s, target *slow) {
-	for {
-		target.mu.Lock()
-		changed, done := target.changed, target.done
-		target.mu.Unlock()
-		s.mu.Lock()
-		over := s.replied
-		s.signal()
-		s.mu.Unlock()
-		if over || done {
-			return
-		}
-		select {
-		case <-changed:
-		case <-e.ctx.Done():
-			return
-		}
-	}
-}
-
-func (e *Engine) newSlow(t *turn, r *oa.Request, account int64, question string, target *slow) *slow {
+func (e *Engine) newSlow(ctx context.Context, t *turn, r *oa.Request, account int64, question string, target *slow) *slow {
 	s := &slow{
 		id: store.NewTurnID(account, t.createTime, t.sequence, t.key.message), account: t.account, openid: t.record.OpenID,
 		first: r.Arrived, created: t.createTime, key: t.key, target: target, question: question, message: r.Message,
-		changed: make(chan struct{}), state: store.Working,
+		changed: make(chan struct{}), state: store.Working, clock: &e.clock,
 	}
 	if target != nil {
 		s.ended = true
@@ -396,7 +380,7 @@ func (e *Engine) newSlow(t *turn, r *oa.Request, account int64, question string,
 	}
 	s.token = newToken()
 	if !t.account.Guest {
-		s.remembered = e.trusted(r)
+		s.remembered = e.trusted(ctx, t.account, r)
 		if e.PublicURL != "" {
 			s.page = newPage()
 		}
@@ -410,30 +394,9 @@ func (e *Engine) attach(ctx context.Context, t *turn, stored *store.Turn) error 
 		t.record.Reply = stored.Reply
 		return nil
 	}
-	row, err := e.store.Answer(ctx, stored.ID)
+	s, err := e.find(ctx, stored.ID, t.account)
 	if err != nil {
 		return oa.ErrUnanswered
-	}
-	e.mu.Lock()
-	s := e.slow[stored.ID]
-	e.mu.Unlock()
-	if s == nil {
-		alive, err := e.store.Alive(ctx, row.Holder, lease)
-		if err != nil {
-			return oa.ErrUnanswered
-		}
-		if alive {
-			s = e.load(row, t.account)
-			defer e.depart(s)
-		} else {
-			e.adopt(ctx, row)
-			e.mu.Lock()
-			s = e.slow[stored.ID]
-			e.mu.Unlock()
-			if s == nil {
-				return oa.ErrUnanswered
-			}
-		}
 	}
 	e.mu.Lock()
 	t.slow = s

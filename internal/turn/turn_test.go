@@ -438,7 +438,7 @@ func TestRepeatOvertakes(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		begin := time.Now()
 		second := deliver(t, s, text("oA", 1, "你好"))
-		if took := time.Since(begin); content(t, second) != "想好了" || took != time.Second {
+		if took := time.Since(begin); content(t, second) != "想好了" || took < time.Second || took > time.Second+10*time.Millisecond { // the store may wait for company
 			t.Errorf("the repeat gets %s after %v", second, took)
 		}
 		wg.Wait()

@@ -174,6 +174,10 @@ func (e *Engine) start(s *slow) {
 	s.mu.Unlock()
 	if !e.background(func() { e.work(s, q) }) {
 		e.next(s) // stopping: the successor works on it
+		return
+	}
+	if !e.Alone {
+		e.saveDrafts(s, "")
 	}
 }
 
@@ -250,38 +254,6 @@ func (e *Engine) next(s *slow) {
 	e.start(following)
 }
 
-// watchEvery is how often a turn that another process works on is looked at.
-const watchEvery = 150 * time.Millisecond
-
-// follow waits for what another process makes of a turn.
-func (e *Engine) follow(s *slow) {
-	e.background(func() {
-		tick := time.NewTicker(watchEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-			case <-e.ctx.Done():
-				return
-			}
-			s.mu.Lock()
-			over := s.waiting == 0 || s.holder == "" || s.done && s.replied
-			if !over && !s.claiming {
-				before, was := s.state, s.done
-				e.reload(s)
-				if s.state != before || s.done != was {
-					s.signal()
-				}
-			}
-			s.mu.Unlock()
-			if over {
-				e.forget(s)
-				return
-			}
-		}
-	})
-}
-
 // adopt takes over a turn whose process is gone, and works on it.
 func (e *Engine) adopt(ctx context.Context, row *store.Answer) {
 	s, err := e.rebuild(ctx, row)
@@ -325,8 +297,11 @@ func (e *Engine) adopt(ctx context.Context, row *store.Answer) {
 		return
 	}
 	e.log.Info("a turn is taken over from a process that is gone", "turn", s.id, "state", row.State.String())
-	if row.State == store.Working {
-		e.later(time.Until(s.first.Add(giveUp)), func() { e.abandon(s) })
+	switch lost := s.first.Add(giveUp); {
+	case row.State == store.Working:
+		e.later(time.Until(lost), func() { e.abandon(s) })
+	case row.Sending == sendingReply:
+		e.later(time.Until(lost), func() { e.doubt(s.id) })
 	}
 	if s.target == nil && !row.Done {
 		e.enqueue(s)
@@ -363,20 +338,9 @@ func (e *Engine) rebuild(ctx context.Context, row *store.Answer) (*slow, error) 
 	s := e.fromRow(row, a)
 	s.message, s.reply, s.holder, s.ended = message, t.Reply, "", row.Done
 	s.step("taken over", "its process was gone")
-	if row.Target == (store.TurnID{}) {
-		return s, nil
-	}
-	target, err := e.store.Answer(ctx, row.Target)
-	if err != nil {
+	if err := e.withTarget(ctx, s, row); err != nil {
 		return nil, fmt.Errorf("the answer to be fetched cannot be read: %w", err)
 	}
-	s.target, s.ended = e.load(target, a), true
+	s.ended = s.ended || s.target != nil
 	return s, nil
-}
-
-// drop gives back what a turn holds that is not used after all.
-func (e *Engine) drop(s *slow) {
-	if s.target != nil {
-		e.depart(s.target)
-	}
 }

@@ -1,0 +1,677 @@
+package turn
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/wenzihq/wenzi/internal/answer"
+	"github.com/wenzihq/wenzi/internal/store"
+	"github.com/wenzihq/wenzi/oa"
+	"github.com/wenzihq/wenzi/oa/sim"
+)
+
+// These tests run several engines on one PostgreSQL, in real time: connections to
+// a database stop the clock of a bubble. They run side by side.
+
+// replicas are engines behind a proxy that knows no stickiness.
+type replicas struct {
+	t        *testing.T
+	database url.URL
+	account  oa.Account
+	config   Config
+	all      []*replica
+	db       *sql.DB
+	reader   *store.Store
+	robot    *thinker // of all
+	turns    atomic.Int64
+}
+
+type replica struct {
+	*Engine
+	wire   *wire
+	log    *syncBuffer
+	server *oa.Server
+	stop   func()
+	gone   atomic.Bool
+}
+
+func newReplicas(t *testing.T, n int, account oa.Account, c Config) *replicas {
+	t.Helper()
+	dsn := os.Getenv("WENZI_TEST_POSTGRES")
+	if dsn == "" && os.Getenv("CI") != "" {
+		t.Fatal("CI must set WENZI_TEST_POSTGRES")
+	} else if dsn == "" {
+		t.Skip("WENZI_TEST_POSTGRES names no PostgreSQL")
+	}
+	t.Parallel()
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema := fmt.Sprintf("wenzi_turn_%d", rand.Uint64())
+	q := u.Query()
+	q.Set("search_path", schema)
+	u.RawQuery = q.Encode()
+	r := &replicas{t: t, database: *u, account: account, config: c, robot: &thinker{runs: map[string]int{}}}
+	if r.db, err = sql.Open("pgx", u.String()); err != nil {
+		t.Fatal(err)
+	}
+	r.exec("CREATE SCHEMA " + schema)
+	t.Cleanup(func() {
+		r.exec("DROP SCHEMA " + schema + " CASCADE")
+		r.db.Close()
+	})
+	if r.reader, err = store.Open(t.Context(), store.Config{Database: u.String()}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.reader.Close() })
+	for range n {
+		r.add()
+	}
+	return r
+}
+
+func (r *replicas) exec(statement string) {
+	r.t.Helper()
+	if _, err := r.db.Exec(statement); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// add starts a replica, and waits until it hears of the others.
+func (r *replicas) add() *replica {
+	r.t.Helper()
+	database, c := r.database, r.config
+	p := &replica{wire: &wire{target: database.Host}, log: &syncBuffer{}}
+	r.t.Cleanup(p.wire.cut)
+	if err := p.wire.connect(); err != nil {
+		r.t.Fatal(err)
+	}
+	database.Host = p.wire.address
+	log := slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	s, err := store.Open(r.t.Context(), store.Config{Database: database.String(), Logger: log})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	a := Account{Key: "1", ID: func(context.Context) (int64, error) { return 1, nil }, Robot: r.robot}
+	c.Store, c.Log = s, log
+	c.Accounts = func(id int64) (Account, bool) { return a, id == 1 }
+	p.Engine = New(c)
+	if p.server, err = oa.NewServer(r.account, p.Handler(a), oa.WithLogger(log), oa.WithMaxAge(5*time.Minute)); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := p.Recover(r.t.Context()); err != nil {
+		r.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { p.Run(ctx) })
+	p.stop = sync.OnceFunc(func() {
+		p.gone.Store(true)
+		p.Drain()
+		cancel()
+		running.Wait()
+		if err := s.Close(); err != nil {
+			r.t.Error(err)
+		}
+	})
+	r.t.Cleanup(p.stop)
+	eventually(r.t, "the replica listens", func() bool { return s.Listening() })
+	r.all = append(r.all, p)
+	return p
+}
+
+func eventually(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !so(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within 20 s", what)
+		}
+	}
+}
+
+// ServeHTTP gives every delivery to another replica.
+func (r *replicas) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	for {
+		if p := r.all[int(r.turns.Add(1))%len(r.all)]; !p.gone.Load() {
+			p.server.ServeHTTP(w, req)
+			return
+		}
+	}
+}
+
+func (r *replicas) runs(question string) int {
+	r.robot.mu.Lock()
+	defer r.robot.mu.Unlock()
+	return r.robot.runs[question]
+}
+
+// turn is what is on record of a question.
+func (r *replicas) turn(question string) (*store.Turn, *store.Answer) {
+	r.t.Helper()
+	var id []byte
+	if err := r.db.QueryRow("SELECT turn FROM answers WHERE question = $1", question).Scan(&id); err != nil {
+		r.t.Fatal(err)
+	}
+	ctx := context.Background()
+	t, err := r.reader.Turn(ctx, store.TurnID(id))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	row, err := r.reader.Answer(ctx, t.ID)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return t, row
+}
+
+// state is that of a question's turn.
+func (r *replicas) state(question string) store.State {
+	t, _ := r.turn(question)
+	return t.State
+}
+
+// wire is the connection of a replica to the database, which can be cut.
+type wire struct {
+	address, target string
+	mu              sync.Mutex
+	listener        net.Listener
+	conns           []net.Conn
+	wg              sync.WaitGroup
+}
+
+func (w *wire) connect() error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if w.address != "" {
+		l, err = net.Listen("tcp", w.address)
+	}
+	if err != nil {
+		return err
+	}
+	w.listener, w.address = l, l.Addr().String()
+	w.wg.Go(func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			out, err := net.Dial("tcp", w.target)
+			if err != nil {
+				in.Close()
+				continue
+			}
+			w.mu.Lock()
+			w.conns = append(w.conns, in, out)
+			w.mu.Unlock()
+			for _, ends := range [][2]net.Conn{{in, out}, {out, in}} {
+				w.wg.Go(func() {
+					io.Copy(ends[0], ends[1])
+					ends[0].Close()
+				})
+			}
+		}
+	})
+	return nil
+}
+
+func (w *wire) cut() {
+	w.listener.Close()
+	w.mu.Lock()
+	for _, c := range w.conns {
+		c.Close()
+	}
+	w.conns = nil
+	w.mu.Unlock()
+	w.wg.Wait()
+}
+
+var (
+	secureAccount = oa.Account{AppID: "wx0123456789abcdef", Token: "token", AESKey: "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG", Mode: oa.Secure}
+	plainAccount  = oa.Account{Token: "token", Mode: oa.Plain}
+)
+
+// asks is a text message of now.
+func asks(from string, content string) []byte {
+	return fmt.Appendf(nil, "<xml><ToUserName>gh_1</ToUserName><FromUserName>%s</FromUserName><CreateTime>%d</CreateTime>"+
+		"<MsgType>text</MsgType><Content><![CDATA[%s]]></Content><MsgId>%d</MsgId></xml>", from, time.Now().Unix(), content, rand.Int64())
+}
+
+// bring delivers a message to a replica, hangs up when it is not answered in time,
+// as WeChat does, and returns the clear reply, or unanswered.
+func (p *replica) bring(t *testing.T, ctx context.Context, body []byte) (got string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, p.Deadline+500*time.Millisecond)
+	defer cancel()
+	req, err := oa.NewDelivery(p.server.Account(), "http://wenzi/", body)
+	if err != nil {
+		t.Error(err)
+		return ""
+	}
+	return p.serve(t, req.WithContext(ctx))
+}
+
+func (p *replica) serve(t *testing.T, req *http.Request) (got string) {
+	t.Helper()
+	defer func() {
+		if q := recover(); q != nil {
+			if err, ok := q.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
+				panic(q)
+			}
+			got = unanswered
+		}
+	}()
+	w := httptest.NewRecorder()
+	p.server.ServeHTTP(w, req)
+	if p.server.Account().Mode == oa.Plain || w.Body.String() == "success" {
+		return w.Body.String()
+	}
+	clear, err := oa.OpenReply(p.server.Account(), w.Body.Bytes())
+	if err != nil {
+		t.Errorf("%v: %s", err, w.Body)
+	}
+	return string(clear)
+}
+
+// A repeat at another replica waits for the work of the first one and gets the
+// same bytes, as soon as they are there: whether the first delivery is still
+// open, or has gone away, and also when the news was lost.
+func TestRepeatElsewhere(t *testing.T) {
+	for _, first := range []string{"stays", "hangs up", "hangs up, and nobody hears"} {
+		t.Run(first, func(t *testing.T) {
+			open, deaf := first == "stays", first == "hangs up, and nobody hears"
+			r := newReplicas(t, 2, secureAccount, Config{Budget: -1})
+			var slowest time.Duration
+			for n := range 3 {
+				question := fmt.Sprintf("想 600ms %d", 100+n)
+				body := asks(fmt.Sprint("o", n), question)
+				ctx, hangUp := context.WithCancel(t.Context())
+				first := make(chan string, 1)
+				go func() { first <- r.all[0].bring(t, ctx, body) }()
+				time.Sleep(100 * time.Millisecond)
+				second := make(chan string, 1)
+				go func() { second <- r.all[1].bring(t, t.Context(), body) }()
+				time.Sleep(100 * time.Millisecond)
+				if !open {
+					hangUp()
+				}
+				if deaf {
+					time.Sleep(350 * time.Millisecond) // shortly before the answer is ready
+					r.exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' || md5(current_schema()) || '%'")
+				}
+				got := <-second
+				now := r.all[1].clock.now()
+				_, row := r.turn(question)
+				slowest = max(slowest, now.Sub(row.ReadyAt))
+				if _, want, _ := parseThought(question); content(t, got) != answer.Text(want) {
+					t.Errorf("the repeat gets %q", got)
+				}
+				if one := <-first; open && one != got {
+					t.Errorf("the first delivery gets\n%s\nits repeat elsewhere\n%s", one, got)
+				}
+				hangUp()
+				if again := r.all[0].bring(t, t.Context(), body); again != got {
+					t.Errorf("the third delivery gets\n%s", again)
+				}
+				if n := r.runs(question); n != 1 {
+					t.Errorf("the robot ran %d times", n)
+				}
+				if !open && row.Holder != r.all[1].process {
+					t.Error("the reply is not in the hands of who gave it")
+				}
+			}
+			t.Logf("the repeat is answered up to %v after the answer was ready", slowest)
+			if slowest >= lookCalmly/2 {
+				t.Errorf("it is answered %v after: it was not told, but has looked", slowest)
+			}
+		})
+	}
+}
+
+// What is at stake is claimed once, wherever deliveries wait for it.
+func TestClaimRaces(t *testing.T) {
+	r := newReplicas(t, 3, secureAccount, Config{Budget: -1})
+	var wg sync.WaitGroup
+	for n := range 30 {
+		wg.Go(func() {
+			question := fmt.Sprintf("想 200ms %d", 1000+n)
+			body := asks(fmt.Sprint("o", n), question)
+			got := make([]string, 6)
+			var deliveries sync.WaitGroup
+			for i := range got {
+				deliveries.Go(func() { got[i] = r.all[i%3].bring(t, t.Context(), body) })
+			}
+			deliveries.Wait()
+			for i := range got {
+				if got[i] != got[0] || got[i] == unanswered {
+					t.Errorf("delivery %d gets\n%s\nthe first one\n%s", i, got[i], got[0])
+				}
+			}
+			if n := r.runs(question); n != 1 {
+				t.Errorf("the robot ran %d times", n)
+			}
+		})
+	}
+	wg.Wait()
+	for i, p := range r.all { // when no delivery can come any more
+		p.mu.Lock()
+		left := slices.Collect(maps.Values(p.slow))
+		p.mu.Unlock()
+		for _, s := range left {
+			s.mu.Lock()
+			s.since = s.since.Add(-giveUp)
+			s.mu.Unlock()
+			p.forget(s)
+		}
+		p.mu.Lock()
+		if len(p.slow) > 0 || len(p.open) > 0 {
+			t.Errorf("replica %d keeps %d turns, %d messages", i, len(p.slow), len(p.open))
+		}
+		p.mu.Unlock()
+	}
+}
+
+// firstPart is a delivery that hangs up before anything is decided, and a repeat
+// at another replica that is taken for the last: it shows what there is by then.
+func (r *replicas) firstPart(follower, question string, worker, other *replica) string {
+	r.t.Helper()
+	body := asks(follower, question)
+	ctx, hangUp := context.WithCancel(r.t.Context())
+	defer hangUp()
+	first := make(chan string, 1)
+	go func() { first <- worker.bring(r.t, ctx, body) }()
+	eventually(r.t, "the question is on record", func() bool {
+		var n int
+		return r.db.QueryRow("SELECT count(*) FROM answers WHERE question = $1", question).Scan(&n) == nil && n == 1
+	})
+	hangUp()
+	<-first
+	// Two more that break off soon, so that the next one counts as the third.
+	t, _ := r.turn(question)
+	eventually(r.t, "two deliveries have come", func() bool {
+		ctx, hangUp := context.WithTimeout(r.t.Context(), 50*time.Millisecond)
+		defer hangUp()
+		other.bring(r.t, ctx, body)
+		other.mu.Lock()
+		defer other.mu.Unlock()
+		s := other.slow[t.ID]
+		return s != nil && s.count >= lastCount-1
+	})
+	return other.bring(r.t, r.t.Context(), body)
+}
+
+// The part of an unfinished answer that is shown at the last moment is what the
+// model has said by then, at another replica; and the answer is fetched to its end
+// wherever the taps arrive.
+func TestPartElsewhere(t *testing.T) {
+	r := newReplicas(t, 3, secureAccount, Config{Budget: -1, Deadline: 1500 * time.Millisecond})
+	question := "想 2800ms 5000"
+	_, whole, _ := parseThought(question)
+	whole = squeeze(answer.Text(whole))
+	part := content(t, r.firstPart("o1", question, r.all[0], r.all[1]))
+	shown, tail, ok := strings.Cut(part, "\n\n……")
+	if !ok {
+		t.Fatalf("the reply is no part: %q", part)
+	}
+	if squeeze(shown) == "" || !strings.HasPrefix(whole, squeeze(shown)) || len(shown) < 5000*6/20-300 {
+		t.Errorf("%d bytes are shown: %q", len(shown), shown)
+	}
+	_, token, _ := strings.Cut(tail, "msgmenuid=")
+	token = token[:18]
+	read := squeeze(shown)
+	for n := 0; read != whole; n++ {
+		if n == 6 {
+			t.Fatalf("the follower read\n%s\nof\n%s", read, whole)
+		}
+		body := asks("o1", fetchWord) // the word alone
+		if n%2 == 0 {
+			body = bytes.Replace(body, []byte("<MsgId>"), []byte("<bizmsgmenuid>"+token+"</bizmsgmenuid><MsgId>"), 1)
+		}
+		got := unanswered
+		for i := 0; got == unanswered && i < lastCount; i++ { // WeChat brings it again
+			got = r.all[(n+i+2)%3].bring(t, t.Context(), body)
+		}
+		page := content(t, got)
+		page, _, _ = strings.Cut(page, "\n\n（")
+		page, _, _ = strings.Cut(page, "\n\n……")
+		read += squeeze(page)
+		if !strings.HasPrefix(whole, read) {
+			t.Fatalf("page %d is wrong: the follower read\n%s\nof\n%s", n, read, whole)
+		}
+	}
+	if n := r.runs(question); n != 1 {
+		t.Errorf("the robot ran %d times", n)
+	}
+	if got := r.state(question); got != store.Fetched {
+		t.Errorf("the turn is %v", got)
+	}
+}
+
+// What one replica puts into the mailbox is offered by the others, also when they
+// could not hear of it.
+func TestOfferElsewhere(t *testing.T) {
+	r := newReplicas(t, 3, secureAccount, Config{Budget: -1, Deadline: 1500 * time.Millisecond})
+	r.firstPart("o1", "想 3s 100", r.all[0], r.all[1])
+	eventually(t, "the answer is whole", func() bool { _, row := r.turn("想 3s 100"); return row.Done })
+	offers := func(p *replica, follower string) bool {
+		return strings.Contains(content(t, p.bring(t, t.Context(), asks(follower, "在吗"))), "答好了")
+	}
+	if !offers(r.all[2], "o1") {
+		t.Error("the third replica offers nothing")
+	}
+	if offers(r.all[2], "o2") {
+		t.Error("somebody else is offered the answer")
+	}
+
+	third := r.all[2]
+	third.wire.cut()
+	eventually(t, "the third replica is deaf", func() bool { return !third.store.Listening() })
+	r.firstPart("o3", "想 2500ms 100", r.all[0], r.all[1])
+	eventually(t, "the answer is whole", func() bool {
+		t, err := r.all[1].store.Mailbox(context.Background(), 1, "o3")
+		return err == nil && len(t) == 1 && t[0].Done
+	})
+	if err := third.wire.connect(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the third replica offers what it has not heard of", func() bool { return offers(third, "o3") })
+}
+
+// A replica vanishes without a word: the next delivery is answered by another
+// one within the window. What it still makes of the turn, cut off and when it is
+// back, changes nothing.
+func TestTakeover(t *testing.T) {
+	for _, waits := range []bool{false, true} {
+		t.Run(fmt.Sprintf("somebody waits elsewhere: %v", waits), func(t *testing.T) {
+			r := newReplicas(t, 2, secureAccount, Config{Budget: -1})
+			a, b := r.all[0], r.all[1]
+			question := "想 3s 60"
+			body := asks("o1", question)
+			begin := time.Now()
+			first := make(chan string, 1)
+			go func() { first <- a.bring(t, t.Context(), body) }()
+			time.Sleep(300 * time.Millisecond)
+			if waits {
+				go b.bring(t, t.Context(), body)
+				time.Sleep(300 * time.Millisecond)
+			}
+			a.wire.cut()
+			if one := <-first; one != unanswered {
+				t.Errorf("the vanished replica answers %q", one)
+			}
+			time.Sleep(time.Until(begin.Add(5 * time.Second)))
+			var got string
+			for n := 1; n < 3; n++ {
+				if got = b.bring(t, t.Context(), body); got != unanswered {
+					break
+				}
+				time.Sleep(time.Until(begin.Add(time.Duration(n+1) * 5 * time.Second)))
+			}
+			if _, want, _ := parseThought(question); got == unanswered || content(t, got) != want {
+				t.Errorf("the repeat gets %q", got)
+			}
+			if took := time.Since(begin); took > 14*time.Second {
+				t.Errorf("after %v", took)
+			}
+			if n := r.runs(question); n != 2 {
+				t.Errorf("the robot ran %d times", n)
+			}
+			if err := a.wire.connect(); err != nil {
+				t.Fatal(err)
+			}
+			var again string
+			eventually(t, "the replica is back", func() bool { again = a.bring(t, t.Context(), body); return again != unanswered })
+			if again != got {
+				t.Errorf("the replica that is back answers\n%s\nwant\n%s", again, got)
+			}
+			if n := r.runs(question); n != 2 || r.state(question) != store.Answered {
+				t.Errorf("the robot ran %d times, the turn is %v", n, r.state(question))
+			}
+		})
+	}
+}
+
+// A replica shows a part of another one's answer and vanishes before it can know
+// that the follower has it. The other one notices.
+func TestReplyOfAVanishedReplica(t *testing.T) {
+	r := newReplicas(t, 2, secureAccount, Config{Budget: -1, Deadline: 1500 * time.Millisecond})
+	a, b := r.all[0], r.all[1]
+	part := content(t, r.firstPart("o1", "想 3s 4000", a, b))
+	if !strings.Contains(part, "\n\n……") {
+		t.Fatalf("the reply is no part: %q", part)
+	}
+	b.wire.cut()
+	eventually(t, "the answer is offered as perhaps not seen", func() bool {
+		row, err := a.store.Mailbox(context.Background(), 1, "o1")
+		return err == nil && len(row) == 1 && row[0].Sending == sendingUnsure && row[0].Shown == "" && row[0].Done
+	})
+	if got := content(t, a.bring(t, t.Context(), asks("o1", "在吗"))); !strings.Contains(got, "没收到吗") {
+		t.Errorf("the follower sees %q", got)
+	}
+}
+
+// In plain mode a signature is used once, by whatever replica, also by one that
+// came later: who has captured one can neither fetch nor be remembered.
+func TestCapturedSignature(t *testing.T) {
+	r := newReplicas(t, 2, plainAccount, Config{Budget: -1, Deadline: 1500 * time.Millisecond})
+	a, b := r.all[0], r.all[1]
+	r.firstPart("victim", "想 2500ms 100", a, b)
+	eventually(t, "the answer is whole", func() bool { _, row := r.turn("想 2500ms 100"); return row.Done })
+
+	// steal sends a body with the signature of somebody's message to a.
+	steal := func(p *replica, content string, body []byte) string {
+		t.Helper()
+		seen, err := oa.NewDelivery(plainAccount, "http://wenzi/", asks("somebody", content))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a.serve(t, seen) == unanswered {
+			t.Fatal("the message is not answered")
+		}
+		q := seen.URL.Query()
+		q.Del("openid")
+		req, err := http.NewRequest(http.MethodPost, "http://wenzi/?"+q.Encode(), bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.serve(t, req)
+	}
+	_, row := r.turn("想 2500ms 100")
+	_, secret, _ := parseThought("想 2500ms 100")
+	link := bytes.Replace(asks("victim", fetchWord), []byte("<MsgId>"), []byte("<bizmsgmenuid>"+row.Token+"</bizmsgmenuid><MsgId>"), 1)
+	later := r.add()
+	for n, content := range []string{"在吗", "想 100ms 20"} { // of a turn that took no time, and of one that did
+		for i, p := range []*replica{b, later} {
+			for _, body := range [][]byte{asks("victim", fetchWord), asks("victim", "1"), link, asks("victim", "在吗")} {
+				if got := steal(p, content, body); got == unanswered || strings.Contains(got, secret) || strings.Contains(got, "〔") || strings.Contains(got, textExpired) {
+					t.Errorf("a stranger gets %q", got)
+				}
+			}
+			forged := fmt.Sprintf("想 100ms %d", 30+2*n+i)
+			if got := steal(p, content, asks("victim", forged)); got == unanswered {
+				t.Error("the forged question is not answered")
+			}
+			if _, row := r.turn(forged); row.Remembered {
+				t.Error("a stranger's question is remembered as the victim's")
+			}
+		}
+	}
+	if got := content(t, b.bring(t, t.Context(), asks("victim", "想 100ms 50"))); got == "" {
+		t.Error("no answer")
+	}
+	if _, row := r.turn("想 100ms 50"); !row.Remembered {
+		t.Error("the victim's own question is not remembered")
+	}
+	if got := content(t, b.bring(t, t.Context(), asks("victim", fetchWord))); got != secret {
+		t.Errorf("the victim fetches %q", got)
+	}
+}
+
+// Where deliveries may be captured ones, whatever their age, plain mode has no
+// memory.
+func TestReplays(t *testing.T) {
+	r := newReplicas(t, 1, plainAccount, Config{Budget: -1, Replays: true})
+	if got := content(t, r.all[0].bring(t, t.Context(), asks("victim", "想 100ms 50"))); got == "" {
+		t.Error("no answer")
+	}
+	if _, row := r.turn("想 100ms 50"); row.Remembered {
+		t.Error("a question that may be anybody's is remembered as the victim's")
+	}
+}
+
+// Many followers, all kinds of answers, deliveries that come twice, and never
+// two at the same replica: nobody sees a fault notice, nothing is missing or
+// shown twice, and no question is worked on twice.
+func TestNoStickiness(t *testing.T) {
+	r := newReplicas(t, 3, secureAccount, Config{Budget: -1})
+	wechat := sim.Start(t, r, sim.AccountConfig{AppID: secureAccount.AppID, Token: "token", AESKey: secureAccount.AESKey, Mode: oa.Secure})
+	wechat.SetTrouble(sim.Trouble{Duplicate: 0.3})
+	var followers sync.WaitGroup
+	for i, question := range []string{
+		"想 100ms 20", "想 2s 3000", "想 4.2s 40", "想 4.6s 50", "想 8s 2500", "想 9.4s 60", "想 12s 70", "想 14s 90",
+		"想 14.8s 80",
+	} {
+		followers.Go(func() {
+			u := wechat.Follower()
+			if fate := u.Say(question).Wait(t.Context()); fate != sim.Replied {
+				t.Errorf("%s: fate %s", question, fate)
+			}
+			fetchAll(t, u)
+			if i%2 == 0 {
+				u.Say("在吗").Wait(t.Context())
+				if got := lastAnswer(u); got != "你说：在吗" {
+					t.Errorf("%s: afterwards %q", question, got)
+				}
+			}
+			_, want, _ := parseThought(question)
+			if got := strings.TrimSuffix(pieces(u), "你说：在吗"); got != squeeze(answer.Text(want)) {
+				t.Errorf("%s: the follower read\n%s\nwant\n%s", question, got, squeeze(answer.Text(want)))
+			}
+			if n := r.runs(question); n != 1 {
+				t.Errorf("%s: the robot ran %d times", question, n)
+			}
+		})
+	}
+	followers.Wait()
+	eventually(t, "all replies are confirmed", func() bool {
+		var n int
+		return r.db.QueryRow("SELECT count(*) FROM answers WHERE sending <> '' OR state >= 10").Scan(&n) == nil && n == 0
+	})
+}
