@@ -103,7 +103,7 @@ func startOn(t *testing.T, database string, hosting Hosting, limits GuestLimits)
 	})
 	engine := turn.New(turn.Config{Store: s, Log: log, Alone: true, Accounts: func(int64) (turn.Account, bool) { return turn.Account{}, false }})
 	f.Directory = New(Config{
-		Store: s, Hosting: hosting, Guests: limits, GuestName: "是雯子吖", Log: log,
+		Store: s, Alone: !strings.HasPrefix(database, "postgres"), Hosting: hosting, Guests: limits, GuestName: "是雯子吖", Log: log,
 		Handler: func(a Served) (oa.Handler, error) {
 			f.mu.Lock()
 			f.made = append(f.made, a)

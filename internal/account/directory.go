@@ -54,6 +54,8 @@ type Config struct {
 	GuestName string
 	// MaxAge is how old a delivery of plain mode may be; see [oa.WithMaxAge].
 	MaxAge time.Duration
+	// Alone says that no other process uses the store while this one does.
+	Alone bool
 	// Observe, if set, is called after every exchange.
 	Observe func(oa.Exchange)
 	Log     *slog.Logger
@@ -139,7 +141,11 @@ func (d *Directory) entry(s store.Account) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	server, err := oa.NewServer(callback, h, oa.WithLogger(d.Log.With("account", s.ID)), oa.WithObserver(d.observe), oa.WithMaxAge(d.MaxAge))
+	observe := func(r *http.Request, x oa.Exchange) {
+		d.spend(s.ID, r, x)
+		d.observe(r, x)
+	}
+	server, err := oa.NewServer(callback, h, oa.WithLogger(d.Log.With("account", s.ID)), oa.WithObserver(observe), oa.WithMaxAge(d.MaxAge))
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/http"
 	"net/url"
 	"os"
 	"strings"
@@ -12,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wenzihq/wenzi/internal/store"
 	"github.com/wenzihq/wenzi/oa"
 )
 
@@ -109,6 +112,42 @@ func TestApplyElsewhere(t *testing.T) {
 	command.mustApply(false, plain("one", "tokenA", "丁"))
 	a.until("tokenA", "one", "丁")
 	b.until("tokenA", "one", "丁")
+}
+
+// What has signed a GET, or a body that is no message, signs nothing for another
+// replica.
+func TestSpentSignatures(t *testing.T) {
+	database, _ := postgres(t)
+	a, b := startOn(t, database, HostingOff, testLimits), startOn(t, database, HostingOff, testLimits)
+	a.mustApply(false, plain("one", "tokenA", "甲"))
+	account := a.registered.Load().byPath["one"].stored.ID
+	for what, request := range map[string]func() (*http.Request, error){
+		"a check": func() (*http.Request, error) {
+			return oa.NewCheck(oa.Account{Token: "tokenA"}, "http://wenzi/wechatMP/one", "1")
+		},
+		"an unreadable message": func() (*http.Request, error) {
+			req, err := oa.NewDelivery(oa.Account{Token: "tokenA"}, "http://wenzi/wechatMP/one", []byte(text("gh_1", "oA", 1, "x")))
+			req.Body = io.NopCloser(strings.NewReader("<xml>"))
+			return req, err
+		},
+		"nothing": nil,
+	} {
+		signature, signed := "nobody's", time.Now()
+		if request != nil {
+			req, err := request()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if w := a.do(req); w.Code != http.StatusOK {
+				t.Fatalf("%s: %d", what, w.Code)
+			}
+			signature = req.URL.Query().Get("signature")
+		}
+		first, err := b.Store.FirstBySignature(t.Context(), store.NewTurnID(account, signed.Unix(), 1, "x"), signature, signed)
+		if err != nil || first != (request == nil) {
+			t.Errorf("%s: a message after it is the first: %v, %v", what, first, err)
+		}
+	}
 }
 
 // A snapshot is replaced only when something has changed, also by hand; and what

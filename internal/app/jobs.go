@@ -49,7 +49,10 @@ func (s *server) newJobs() *jobs.Runner {
 
 // clear deletes what is older than it is to be kept.
 func (s *server) clear(ctx context.Context) error {
-	now := time.Now()
+	now, err := s.store.Now(ctx)
+	if err != nil {
+		return err
+	}
 	n, err := s.store.ClearTurns(ctx, now.Add(-s.Keep), now.Add(-s.GuestKeep))
 	if n > 0 {
 		s.log.Info("old turns are cleared", "turns", n)

@@ -103,6 +103,7 @@ func (s *server) open(ctx context.Context) (err error) {
 		Guests:    s.guests(),
 		GuestName: s.name(),
 		MaxAge:    s.MaxAge,
+		Alone:     s.Database == "",
 		Observe:   s.metrics.observe,
 		Log:       s.log,
 	})

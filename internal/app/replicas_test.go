@@ -1,0 +1,145 @@
+package app
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wenzihq/wenzi/oa"
+	"github.com/wenzihq/wenzi/oa/sim"
+)
+
+// database makes a schema of PostgreSQL for this test.
+func database(t *testing.T) (dsn string) {
+	t.Helper()
+	dsn = os.Getenv("WENZI_TEST_POSTGRES")
+	if dsn == "" && os.Getenv("CI") != "" {
+		t.Fatal("CI must set WENZI_TEST_POSTGRES")
+	} else if dsn == "" {
+		t.Skip("WENZI_TEST_POSTGRES names no PostgreSQL")
+	}
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema := fmt.Sprintf("wenzi_app_%d", rand.Uint64())
+	q := u.Query()
+	q.Set("search_path", schema)
+	u.RawQuery = q.Encode()
+	db, err := sql.Open("pgx", u.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec("CREATE SCHEMA " + schema); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if _, err := db.Exec("DROP SCHEMA " + schema + " CASCADE"); err != nil {
+			t.Error(err)
+		}
+		db.Close()
+	})
+	return u.String()
+}
+
+// hear delivers until the context ends, and returns what is said, or "" where no
+// byte came.
+func hear(t *testing.T, ctx context.Context, a oa.Account, url string, m oa.Message) string {
+	t.Helper()
+	xml, err := oa.Marshal(m)
+	if err != nil {
+		t.Error(err)
+		return ""
+	}
+	req, err := oa.NewDelivery(a, url, xml)
+	if err != nil {
+		t.Error(err)
+		return ""
+	}
+	resp, err := http.DefaultClient.Do(req.WithContext(ctx))
+	if err != nil {
+		return ""
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || len(body) == 0 {
+		return ""
+	}
+	if body, err = oa.OpenReply(a, body); err != nil {
+		t.Error(err)
+	}
+	return said(t, string(body))
+}
+
+// Two servers on one database, with nothing else in common: what is applied to
+// one is in force at the other, a repeat that arrives at the other waits for the
+// same answer, and when one is killed the other goes on.
+func TestReplicas(t *testing.T) {
+	model := newProvider(t, sim.ModelSettings{Text: "想好了。", Delay: "2s"})
+	model.settle(t, "sim")
+	dsn, data := database(t), t.TempDir()
+	p := serve(t, "--data", data, "--database", dsn)
+	q := serve(t, "--data", t.TempDir(), "--database", dsn)
+	account := oa.Account{Token: "tokentoken", Mode: oa.Secure, AppID: "wx0123456789abcdef", AESKey: "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"}
+	apply := func(data, file, says string) {
+		t.Helper()
+		if stdout, stderr, code := wenzi(t, "apply", "--data", data, "--database", dsn, "-f", write(t, "bot.yaml", file)); code != 0 || !strings.Contains(stdout, says) {
+			t.Fatalf("apply: exit %d\n%s%s", code, stdout, stderr)
+		}
+	}
+	replies := func(want string) {
+		t.Helper()
+		began := time.Now()
+		for _, s := range []*process{p, q} {
+			s.waitUntil(func() bool {
+				return hear(t, t.Context(), account, s.url("shop"), text("oA", "帮助", rand.Int64())) == want
+			})
+		}
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("after %v", took)
+		}
+	}
+	apply(data, shop, "+ shop")
+	replies("发文字就行")
+	apply(t.TempDir(), strings.Replace(shop, "发文字就行", "换了一句", 1), "takes effect at once")
+	replies("换了一句")
+
+	ask := func(question string) (m oa.Message) {
+		m = text("oA", question, rand.Int64())
+		asked := model.Stats().Calls
+		ctx, hangUp := context.WithTimeout(t.Context(), time.Second)
+		defer hangUp()
+		if got := hear(t, ctx, account, p.url("shop"), m); got != "" {
+			t.Errorf("the first delivery gets %q", got)
+		}
+		if n := model.Stats().Calls - asked; n != 1 {
+			t.Errorf("the model was asked %d times", n)
+		}
+		return m
+	}
+	m := ask("为什么")
+	if got := hear(t, t.Context(), account, q.url("shop"), m); got != "想好了。" || model.Stats().Calls != 1 {
+		t.Errorf("the other server says %q, the model was asked %d times", got, model.Stats().Calls)
+	}
+
+	began := time.Now()
+	m = ask("那又是为什么")
+	p.kill()
+	time.Sleep(time.Until(began.Add(5 * time.Second)))
+	got := hear(t, t.Context(), account, q.url("shop"), m)
+	if got == "" {
+		got = hear(t, t.Context(), account, q.url("shop"), m)
+	}
+	if took := time.Since(began); got != "想好了。" || took > 14*time.Second || model.Stats().Calls != 3 {
+		t.Errorf("after the first server was killed the other says %q after %v, the model was asked %d times", got, took, model.Stats().Calls)
+	}
+	q.stop()
+}
