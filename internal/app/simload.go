@@ -43,11 +43,12 @@ type simLoadCmd struct {
 	Patience  time.Duration `group:"谁说多少 — who says how much" default:"1m" help:"等回答等多久 — how long an answer is waited for."`
 	Seed      uint64        `group:"谁说多少 — who says how much" help:"相同的种子问相同的问题 — the same seed asks the same questions."`
 
-	APIListen   string `name:"api-listen" group:"服务器的另一头 — the other side of the server" placeholder:"127.0.0.1:9090" help:"模拟平台接口的监听地址，服务器向它推消息 — where the platform's API listens."`
-	ModelListen string `group:"服务器的另一头 — the other side of the server" placeholder:"127.0.0.1:9091" help:"模拟模型的监听地址，服务器向 http://地址/v1 提问 — where the model listens."`
-	ModelName   string `group:"服务器的另一头 — the other side of the server" placeholder:"typical" help:"模型怎样回答：fast、typical、reasoning、delay=8s、bytes=6000… — how the model answers."`
-	PID         int    `name:"pid" group:"服务器的另一头 — the other side of the server" help:"服务器的进程号，用来量它的 CPU 和内存 — the server's process, to be measured."`
-	Reuse       int    `group:"服务器的另一头 — the other side of the server" placeholder:"N" help:"最多留 N 个连接接着用，默认每次投递新建 — keep so many connections for the next deliveries."`
+	APIListen    string `name:"api-listen" group:"服务器的另一头 — the other side of the server" placeholder:"127.0.0.1:9090" help:"模拟平台接口的监听地址，服务器向它推消息 — where the platform's API listens."`
+	ModelListen  string `group:"服务器的另一头 — the other side of the server" placeholder:"127.0.0.1:9091" help:"模拟模型的监听地址，服务器向 http://地址/v1 提问 — where the model listens."`
+	ModelName    string `group:"服务器的另一头 — the other side of the server" placeholder:"typical" help:"模型怎样回答：fast、typical、reasoning、delay=8s、bytes=6000… — how the model answers."`
+	MarkFailures int    `group:"服务器的另一头 — the other side of the server" placeholder:"30" help:"五分钟里失败几次微信就暂停推送一分钟（MarkFail），-1 从不 — after how many failures in five minutes WeChat pauses; -1 is never."`
+	PID          int    `name:"pid" group:"服务器的另一头 — the other side of the server" help:"服务器的进程号，用来量它的 CPU 和内存 — the server's process, to be measured."`
+	Reuse        int    `group:"服务器的另一头 — the other side of the server" placeholder:"N" help:"最多留 N 个连接接着用，默认每次投递新建 — keep so many connections for the next deliveries."`
 
 	JSON  string   `name:"json" group:"结果 — the result" placeholder:"FILE" help:"把结果写成 JSON — write the result as JSON."`
 	Allow []string `group:"结果 — the result" enum:"notices,duplicates,lost" help:"出现这些也算成功：notices、duplicates、lost — what does not fail the command."`
@@ -63,7 +64,7 @@ func (c *simLoadCmd) Run(e *env) error {
 	if err != nil {
 		return errUsage{err}
 	}
-	p := sim.New(sim.Settings{})
+	p := sim.New(sim.Settings{MarkFailures: c.MarkFailures})
 	defer p.Close()
 	a, err := p.NewAccount(account)
 	if err != nil {
