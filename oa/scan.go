@@ -151,10 +151,17 @@ func (p *scanner) space() {
 
 // closes reads "</name>".
 func (p *scanner) closes(name string) bool {
-	if len(p.s) < len(name)+3 || p.s[:2] != "</" || p.s[2:2+len(name)] != name || p.s[2+len(name)] != '>' {
+	if len(p.s) < len(name)+3 || p.s[:2] != "</" || p.s[2:2+len(name)] != name {
 		return false
 	}
-	p.s = p.s[len(name)+3:]
+	end := 2 + len(name)
+	for end < len(p.s) && strings.IndexByte(" \t\r\n", p.s[end]) >= 0 { // as XML allows
+		end++
+	}
+	if end == len(p.s) || p.s[end] != '>' {
+		return false
+	}
+	p.s = p.s[end+1:]
 	return true
 }
 
