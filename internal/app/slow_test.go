@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"reflect"
 	"regexp"
 	"strings"
 	"sync"
@@ -28,9 +27,6 @@ type thinking struct {
 
 func newThinking(t *testing.T, s sim.ModelSettings) *thinking {
 	t.Helper()
-	if _, wired := reflect.TypeFor[settings]().FieldByName("ModelURL"); !wired {
-		t.Skip("wenzi serve asks no language model yet")
-	}
 	m := &thinking{Model: &sim.Model{}}
 	if err := m.Set(s); err != nil {
 		t.Fatal(err)
