@@ -3,51 +3,29 @@ package account
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/wenzihq/wenzi/internal/store"
+	"github.com/wenzihq/wenzi/internal/store/pgtest"
 	"github.com/wenzihq/wenzi/oa"
 )
 
-// postgres makes a schema for this test.
+// postgres is a schema for this test, and a connection past the store.
 func postgres(t *testing.T) (database string, db *sql.DB) {
 	t.Helper()
-	dsn := os.Getenv("WENZI_TEST_POSTGRES")
-	if dsn == "" && os.Getenv("CI") != "" {
-		t.Fatal("CI must set WENZI_TEST_POSTGRES")
-	} else if dsn == "" {
-		t.Skip("WENZI_TEST_POSTGRES names no PostgreSQL")
-	}
-	u, err := url.Parse(dsn)
+	database = pgtest.Schema(t)
+	db, err := sql.Open("pgx", database)
 	if err != nil {
 		t.Fatal(err)
 	}
-	schema := fmt.Sprintf("wenzi_account_%d", rand.Uint64())
-	q := u.Query()
-	q.Set("search_path", schema)
-	u.RawQuery = q.Encode()
-	if db, err = sql.Open("pgx", u.String()); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := db.Exec("CREATE SCHEMA " + schema); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if _, err := db.Exec("DROP SCHEMA " + schema + " CASCADE"); err != nil {
-			t.Error(err)
-		}
-		db.Close()
-	})
-	return u.String(), db
+	t.Cleanup(func() { db.Close() })
+	return database, db
 }
 
 // watch lets the directory watch until the test ends.

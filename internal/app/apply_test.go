@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wenzihq/wenzi/internal/store/pgtest"
 	"github.com/wenzihq/wenzi/oa"
 )
 
@@ -183,13 +184,7 @@ func TestSettings(t *testing.T) {
 }
 
 func TestServeOnPostgreSQL(t *testing.T) {
-	dsn := os.Getenv("WENZI_TEST_POSTGRES")
-	if dsn == "" {
-		if os.Getenv("CI") != "" {
-			t.Fatal("CI must set WENZI_TEST_POSTGRES")
-		}
-		t.Skip("WENZI_TEST_POSTGRES names no PostgreSQL")
-	}
+	dsn := pgtest.Schema(t)
 	data := t.TempDir()
 	p := serve(t, "--data", data, "--database", dsn)
 	m := text("oA"+filepath.Base(data), "hi", int64(os.Getpid()))

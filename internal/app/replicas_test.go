@@ -2,53 +2,17 @@ package app
 
 import (
 	"context"
-	"database/sql"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/wenzihq/wenzi/internal/store/pgtest"
 	"github.com/wenzihq/wenzi/oa"
 	"github.com/wenzihq/wenzi/oa/sim"
 )
-
-// database makes a schema of PostgreSQL for this test.
-func database(t *testing.T) (dsn string) {
-	t.Helper()
-	dsn = os.Getenv("WENZI_TEST_POSTGRES")
-	if dsn == "" && os.Getenv("CI") != "" {
-		t.Fatal("CI must set WENZI_TEST_POSTGRES")
-	} else if dsn == "" {
-		t.Skip("WENZI_TEST_POSTGRES names no PostgreSQL")
-	}
-	u, err := url.Parse(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	schema := fmt.Sprintf("wenzi_app_%d", rand.Uint64())
-	q := u.Query()
-	q.Set("search_path", schema)
-	u.RawQuery = q.Encode()
-	db, err := sql.Open("pgx", u.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := db.Exec("CREATE SCHEMA " + schema); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if _, err := db.Exec("DROP SCHEMA " + schema + " CASCADE"); err != nil {
-			t.Error(err)
-		}
-		db.Close()
-	})
-	return u.String()
-}
 
 // hear delivers until the context ends, and returns what is said, or "" where no
 // byte came.
@@ -85,7 +49,7 @@ func hear(t *testing.T, ctx context.Context, a oa.Account, url string, m oa.Mess
 func TestReplicas(t *testing.T) {
 	model := newProvider(t, sim.ModelSettings{Text: "想好了。", Delay: "2s"})
 	model.settle(t, "sim")
-	dsn, data := database(t), t.TempDir()
+	dsn, data := pgtest.Schema(t), t.TempDir()
 	p := serve(t, "--data", data, "--database", dsn)
 	q := serve(t, "--data", t.TempDir(), "--database", dsn)
 	account := oa.Account{Token: "tokentoken", Mode: oa.Secure, AppID: "wx0123456789abcdef", AESKey: "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"}

@@ -9,13 +9,14 @@ import (
 	"testing"
 
 	"github.com/wenzihq/wenzi/internal/store"
+	"github.com/wenzihq/wenzi/internal/store/pgtest"
 )
 
 // BenchmarkRun takes the time of a job that has nothing to do: its share of
 // claims and results, written to a disk that is waited for.
 func BenchmarkRun(b *testing.B) {
 	b.Run("sqlite", func(b *testing.B) { benchmarkRun(b, filepath.Join(b.TempDir(), "wenzi.db")) })
-	b.Run("postgres", func(b *testing.B) { benchmarkRun(b, postgres(b)) })
+	b.Run("postgres", func(b *testing.B) { benchmarkRun(b, pgtest.Schema(b)) })
 }
 
 func benchmarkRun(b *testing.B, database string) {

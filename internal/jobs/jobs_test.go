@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
-	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -24,6 +22,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/wenzihq/wenzi/internal/store"
+	"github.com/wenzihq/wenzi/internal/store/pgtest"
 )
 
 func TestMain(m *testing.M) {
@@ -68,41 +67,9 @@ func onEngines(t *testing.T, test func(t *testing.T, f *fixture)) {
 		test(t, newFixture(t, database, "sqlite", "file:"+database+"?_txlock=immediate&_pragma=busy_timeout(5000)"))
 	})
 	t.Run("postgres", func(t *testing.T) {
-		database := postgres(t)
+		database := pgtest.Schema(t)
 		test(t, newFixture(t, database, "pgx", database))
 	})
-}
-
-// postgres makes a schema for this test.
-func postgres(t testing.TB) (database string) {
-	dsn := os.Getenv("WENZI_TEST_POSTGRES")
-	if dsn == "" && os.Getenv("CI") != "" {
-		t.Fatal("CI must set WENZI_TEST_POSTGRES")
-	} else if dsn == "" {
-		t.Skip("WENZI_TEST_POSTGRES names no PostgreSQL")
-	}
-	db, err := sql.Open("pgx", dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	schema := fmt.Sprintf("wenzi_jobs_%d", rand.Uint64())
-	if _, err := db.Exec("CREATE SCHEMA " + schema); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if _, err := db.Exec("DROP SCHEMA " + schema + " CASCADE"); err != nil {
-			t.Error(err)
-		}
-		db.Close()
-	})
-	u, err := url.Parse(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := u.Query()
-	q.Set("search_path", schema)
-	u.RawQuery = q.Encode()
-	return u.String()
 }
 
 func newFixture(t *testing.T, database, driver, dsn string) *fixture {

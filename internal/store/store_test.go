@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,6 +20,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 	"modernc.org/sqlite"
+
+	"github.com/wenzihq/wenzi/internal/store/pgtest"
 )
 
 func TestMain(m *testing.M) {
@@ -45,34 +46,8 @@ func sqliteConfig(t testing.TB) Config {
 	return Config{Database: filepath.Join(t.TempDir(), "wenzi 50%?.db"), Logger: slog.New(slog.DiscardHandler)}
 }
 
-// postgresConfig makes a schema for this test.
 func postgresConfig(t testing.TB) Config {
-	dsn := os.Getenv("WENZI_TEST_POSTGRES")
-	if dsn == "" {
-		need(t, "WENZI_TEST_POSTGRES is not set")
-	}
-	db, err := sql.Open("pgx", dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	schema := fmt.Sprintf("wenzi_test_%d", rand.Uint64())
-	if _, err := db.Exec("CREATE SCHEMA " + schema); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if _, err := db.Exec("DROP SCHEMA " + schema + " CASCADE"); err != nil {
-			t.Error(err)
-		}
-		db.Close()
-	})
-	u, err := url.Parse(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := u.Query()
-	q.Set("search_path", schema)
-	u.RawQuery = q.Encode()
-	return Config{Database: u.String(), Logger: slog.New(slog.DiscardHandler)}
+	return Config{Database: pgtest.Schema(t), Logger: slog.New(slog.DiscardHandler)}
 }
 
 // need skips a test that this machine cannot run. CI must be able to.

@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +23,7 @@ import (
 
 	"github.com/wenzihq/wenzi/internal/answer"
 	"github.com/wenzihq/wenzi/internal/store"
+	"github.com/wenzihq/wenzi/internal/store/pgtest"
 	"github.com/wenzihq/wenzi/oa"
 	"github.com/wenzihq/wenzi/oa/sim"
 )
@@ -55,30 +55,17 @@ type replica struct {
 
 func newReplicas(t *testing.T, n int, account oa.Account, c Config) *replicas {
 	t.Helper()
-	dsn := os.Getenv("WENZI_TEST_POSTGRES")
-	if dsn == "" && os.Getenv("CI") != "" {
-		t.Fatal("CI must set WENZI_TEST_POSTGRES")
-	} else if dsn == "" {
-		t.Skip("WENZI_TEST_POSTGRES names no PostgreSQL")
-	}
+	database := pgtest.Schema(t)
 	t.Parallel()
-	u, err := url.Parse(dsn)
+	u, err := url.Parse(database)
 	if err != nil {
 		t.Fatal(err)
 	}
-	schema := fmt.Sprintf("wenzi_turn_%d", rand.Uint64())
-	q := u.Query()
-	q.Set("search_path", schema)
-	u.RawQuery = q.Encode()
 	r := &replicas{t: t, database: *u, account: account, config: c, robot: &thinker{runs: map[string]int{}}}
 	if r.db, err = sql.Open("pgx", u.String()); err != nil {
 		t.Fatal(err)
 	}
-	r.exec("CREATE SCHEMA " + schema)
-	t.Cleanup(func() {
-		r.exec("DROP SCHEMA " + schema + " CASCADE")
-		r.db.Close()
-	})
+	t.Cleanup(func() { r.db.Close() })
 	if r.reader, err = store.Open(t.Context(), store.Config{Database: u.String()}); err != nil {
 		t.Fatal(err)
 	}
