@@ -131,10 +131,15 @@ func (e *Engine) chore(ctx context.Context, what string, do func(context.Context
 // flush records what is held, if the store is back. What cannot be recorded
 // although it is stays for the next time and holds up nobody else.
 func (e *Engine) flush(ctx context.Context) {
-	held := e.backlog.all()
-	if len(held) == 0 && !e.away.Load() || !e.storeIsBack(ctx) {
+	held, doubtful := e.backlog.all(), e.takeDoubtful()
+	if len(held) == 0 && len(doubtful) == 0 && !e.away.Load() {
 		return
 	}
+	if !e.storeIsBack(ctx) {
+		e.doubtRecord(doubtful...)
+		return
+	}
+	e.reclaim(ctx, doubtful) // what was queued before the store was looked at is decided
 	recorded := 0
 	for batch := range slices.Chunk(held, flushAtOnce) {
 		failed := e.recordHeld(ctx, batch)

@@ -89,6 +89,42 @@ func (e *Engine) sweep(ctx context.Context) error {
 	return nil
 }
 
+// mostDoubtful bounds what is looked for when the store is back. WeChat brings
+// again what is not.
+const mostDoubtful = 20_000
+
+// doubtRecord notes turns that could not be recorded and may be on record all the
+// same: the connection was lost, or nobody waited for the commit any more.
+func (e *Engine) doubtRecord(ids ...store.TurnID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.doubtful)+len(ids) <= mostDoubtful {
+		e.doubtful = append(e.doubtful, ids...)
+	}
+}
+
+func (e *Engine) takeDoubtful() []store.TurnID {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	ids := e.doubtful
+	e.doubtful = nil
+	return ids
+}
+
+// reclaim begins to work on those of the turns that are on record after all.
+func (e *Engine) reclaim(ctx context.Context, ids []store.TurnID) {
+	for i, id := range ids {
+		row, err := e.store.Answer(ctx, id)
+		switch {
+		case err == nil && row.State == store.Working && row.Holder == e.process:
+			e.adopt(ctx, row)
+		case err != nil && !errors.Is(err, store.ErrNotFound):
+			e.doubtRecord(ids[i:]...)
+			return
+		}
+	}
+}
+
 // unsure puts an answer into the mailbox of which nobody knows whether its
 // reply has reached the follower.
 func (e *Engine) unsure(ctx context.Context, row *store.Answer) error {

@@ -240,7 +240,7 @@ func (e *Engine) find(ctx context.Context, id store.TurnID, a Account) (*slow, e
 		if err != nil {
 			return nil, err
 		}
-		if !alive && row.State == store.Working {
+		if row.State == store.Working && (!alive || row.Holder == e.process) {
 			e.adopt(ctx, row)
 			continue
 		}

@@ -535,6 +535,43 @@ func TestTakeover(t *testing.T) {
 	}
 }
 
+// The commit of a question takes too long to be waited for, and is made all the
+// same. The question is answered: to the repeat, or where none comes out of the
+// mailbox.
+func TestRecordedAfterAll(t *testing.T) {
+	r := newReplicas(t, 1, secureAccount, Config{Budget: -1})
+	r.exec(`CREATE FUNCTION stall() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN
+			PERFORM pg_sleep(3.5);
+			RETURN NULL;
+		EXCEPTION WHEN query_canceled THEN -- nobody waits for the commit any more
+			RETURN NULL;
+		END $$`)
+	r.exec(`CREATE CONSTRAINT TRIGGER stall AFTER INSERT ON turns DEFERRABLE INITIALLY DEFERRED
+		FOR EACH ROW WHEN (NEW.openid LIKE 'stalled%') EXECUTE FUNCTION stall()`)
+	for _, repeated := range []bool{true, false} {
+		t.Run(fmt.Sprint("repeated ", repeated), func(t *testing.T) {
+			follower, question := fmt.Sprint("stalled", repeated), fmt.Sprintf("想 100ms %d", 20+len(fmt.Sprint(repeated)))
+			body := asks(follower, question)
+			if got := r.all[0].bring(t, t.Context(), body); got != unanswered {
+				t.Fatalf("the first delivery gets %q", got)
+			}
+			if repeated {
+				var got string
+				eventually(t, "a repeat is answered", func() bool { got = r.all[0].bring(t, t.Context(), body); return got != unanswered })
+				if _, want, _ := parseThought(question); content(t, got) != want {
+					t.Errorf("the repeat gets %q", got)
+				}
+			} else {
+				eventually(t, "the answer is whole", func() bool { _, row := r.turn(question); return row.Done })
+			}
+			if n := r.runs(question); n != 1 {
+				t.Errorf("the robot ran %d times", n)
+			}
+		})
+	}
+}
+
 // A replica shows a part of another one's answer and vanishes before it can know
 // that the follower has it. The other one notices.
 func TestReplyOfAVanishedReplica(t *testing.T) {

@@ -133,6 +133,7 @@ type Engine struct {
 	spent       map[laneKey]int // customer-service messages since the follower's last act
 	unconfirmed map[store.TurnID]*slow
 	windows     map[string]*patience // by Account.Key
+	doubtful    []store.TurnID       // of which nobody knows whether they are on record
 }
 
 // key tells a message from all others while the process lives.
@@ -347,6 +348,10 @@ func (e *Engine) begin(ctx context.Context, t *turn, r *oa.Request, question str
 	failpoint("after record")
 	if err != nil {
 		t.record.Answer = nil
+		if target != nil {
+			e.depart(target)
+		}
+		e.doubtRecord(s.id)
 		if e.away.CompareAndSwap(false, true) {
 			e.log.Error("the store is unavailable; what needs no store is answered from memory until it is back", "error", err)
 		}

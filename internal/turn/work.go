@@ -254,7 +254,7 @@ func (e *Engine) next(s *slow) {
 	e.start(following)
 }
 
-// adopt takes over a turn whose process is gone, and works on it.
+// adopt takes over a turn that nobody works on, and does.
 func (e *Engine) adopt(ctx context.Context, row *store.Answer) {
 	s, err := e.rebuild(ctx, row)
 	if err != nil {
@@ -296,7 +296,7 @@ func (e *Engine) adopt(ctx context.Context, row *store.Answer) {
 		}
 		return
 	}
-	e.log.Info("a turn is taken over from a process that is gone", "turn", s.id, "state", row.State.String())
+	e.log.Info("a turn is taken over that nobody worked on", "turn", s.id, "state", row.State.String(), "own", row.Holder == e.process)
 	switch lost := s.first.Add(giveUp); {
 	case row.State == store.Working:
 		e.later(time.Until(lost), func() { e.abandon(s) })
@@ -337,7 +337,11 @@ func (e *Engine) rebuild(ctx context.Context, row *store.Answer) (*slow, error) 
 	}
 	s := e.fromRow(row, a)
 	s.message, s.reply, s.holder, s.ended = message, t.Reply, "", row.Done
-	s.step("taken over", "its process was gone")
+	why := "its process was gone"
+	if row.Holder == e.process {
+		why = "it is on record, although that seemed to fail"
+	}
+	s.step("taken over", why)
 	if err := e.withTarget(ctx, s, row); err != nil {
 		return nil, fmt.Errorf("the answer to be fetched cannot be read: %w", err)
 	}
