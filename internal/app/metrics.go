@@ -49,6 +49,7 @@ func newMetrics(s *server) *metrics {
 		counter("wenzi_store_failures_total", "Transactions of turns or changes that failed.", func() float64 { return float64(s.store.Stats().Failures) }),
 		gauge("wenzi_store_queued", "Writes that wait now.", func() float64 { return float64(s.store.Stats().Queued) }),
 		gauge("wenzi_turns_held", "Answered turns in memory because the store is unavailable.", func() float64 { return float64(s.engine.Held()) }),
+		gauge("wenzi_replicas", "Processes that share the database, this one included.", func() float64 { return float64(s.engine.Replicas()) }),
 		gauge("wenzi_accounts", "Registered accounts.", func() float64 { return float64(len(s.accounts.Accounts())) }),
 		turnMetrics{s.engine}, storeMetrics{s.store, s.log},
 	)

@@ -37,6 +37,12 @@ func (s *Store) Alive(ctx context.Context, process string, lease time.Duration) 
 	return alive, unavailable(err)
 }
 
+// Living counts the processes that were heard of within the lease.
+func (s *Store) Living(ctx context.Context, lease time.Duration) (n int, err error) {
+	err = s.read.QueryRowContext(ctx, `SELECT count(*) FROM processes WHERE seen_at > `+s.clock()+` - $1`, lease.Milliseconds()).Scan(&n)
+	return n, unavailable(err)
+}
+
 // Orphans returns up to limit turns that somebody has to go on with, the oldest
 // first: nothing was answered yet, or the answer is not whole, and their
 // process has left, or was not heard of for as long as the lease.

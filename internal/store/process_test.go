@@ -50,6 +50,9 @@ func TestAlive(t *testing.T) {
 		if alive(t, b, "p1", 9*time.Second) || !alive(t, b, "p1", time.Hour) {
 			t.Error("the lease does not count")
 		}
+		if n, err := b.Living(t.Context(), 9*time.Second); n != 1 || err != nil {
+			t.Errorf("%d processes are alive, %v", n, err)
+		}
 		within(t, 10*time.Second, "end of the lease", func() bool { return !alive(t, a, "p2", time.Millisecond) })
 		beat(t, a, "p1")
 		if !alive(t, b, "p1", 9*time.Second) {

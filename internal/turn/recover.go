@@ -49,8 +49,8 @@ func (e *Engine) loadPendings(ctx context.Context) error {
 	return err
 }
 
-// beat says that this process is alive, where there may be others, and compares
-// the clocks.
+// beat says that this process is alive, where there may be others, compares the
+// clocks, and counts who is alive.
 func (e *Engine) beat(ctx context.Context) error {
 	if e.Alone {
 		return nil
@@ -60,8 +60,18 @@ func (e *Engine) beat(ctx context.Context) error {
 	if err := e.clock.compare(ctx, e.store.Now); err != nil {
 		return err
 	}
-	return e.store.Beat(ctx, e.process)
+	if err := e.store.Beat(ctx, e.process); err != nil {
+		return err
+	}
+	n, err := e.store.Living(ctx, lease)
+	if err == nil {
+		e.living.Store(int64(n))
+	}
+	return err
 }
+
+// Replicas is how many processes share the store, this one included.
+func (e *Engine) Replicas() int { return max(int(e.living.Load()), 1) }
 
 // sweep finishes what processes have left that are gone.
 func (e *Engine) sweep(ctx context.Context) error {

@@ -660,6 +660,27 @@ func TestReplays(t *testing.T) {
 	}
 }
 
+// The budget of deliberate time-outs is one for all.
+func TestBudgetIsShared(t *testing.T) {
+	r := newReplicas(t, 3, secureAccount, Config{Budget: 6, Deadline: 500 * time.Millisecond})
+	eventually(t, "all know of each other", func() bool {
+		return !slices.ContainsFunc(r.all, func(p *replica) bool { return p.Replicas() != 3 })
+	})
+	for n := range 9 {
+		for _, p := range r.all {
+			p.bring(t, t.Context(), asks(fmt.Sprint("o", n), "想 1s 20"))
+		}
+	}
+	rides := int64(0)
+	for _, p := range r.all {
+		p.stop() // what is known is put on record, and counted
+		rides += p.Stats().Rides
+	}
+	if rides != 6 {
+		t.Errorf("%d deliveries were left unanswered on purpose", rides)
+	}
+}
+
 // Many followers, all kinds of answers, deliveries that come twice, and never
 // two at the same replica: nobody sees a fault notice, nothing is missing or
 // shown twice, and no question is worked on twice.

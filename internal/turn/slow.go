@@ -216,7 +216,7 @@ func (e *Engine) ride(s *slow) bool {
 			return false
 		}
 	}
-	if !e.patience(s.account.Key).ride(time.Now(), e.Budget) {
+	if !e.patience(s.account.Key).ride(time.Now(), float64(e.Budget)/float64(e.Replicas())) {
 		s.step("budget", "no deliberate time-outs left")
 		return false
 	}

@@ -84,7 +84,8 @@ type Config struct {
 	// 14.5 s.
 	Window time.Duration
 	// Budget is how many deliveries of an account may be left unanswered on
-	// purpose within five minutes; below 0 there is no limit.
+	// purpose within five minutes; below 0 there is no limit. The processes that
+	// share a store share it: each has its part, but at least one.
 	Budget int
 	// Keep is how long an answer waits to be fetched; 0 is 48 hours.
 	Keep time.Duration
@@ -113,6 +114,7 @@ type Engine struct {
 	clock   clock
 	news    chan store.Event // of other processes
 	missed  atomic.Bool      // more came than there was room for
+	living  atomic.Int64     // processes, when they were last counted
 	backlog backlog
 	away    atomic.Bool // the store could not be written when it was last tried
 

@@ -107,19 +107,20 @@ func (p *patience) age(arrived time.Time, created int64) time.Duration {
 	return age
 }
 
-// ride takes one deliberate time-out from the budget of so many in five
-// minutes; below 0 there is no limit.
-func (p *patience) ride(now time.Time, budget int) bool {
+// ride takes one deliberate time-out from a budget of so many in five minutes;
+// below 0 there is no limit. A part of one is one, that comes back as slowly.
+func (p *patience) ride(now time.Time, budget float64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if budget >= 0 {
-		if now.Before(p.pausedTo) {
+		if budget == 0 || now.Before(p.pausedTo) {
 			return false
 		}
+		most := max(budget, 1)
 		if p.filled.IsZero() {
-			p.tokens = float64(budget)
+			p.tokens = most
 		} else {
-			p.tokens = min(float64(budget), p.tokens+float64(budget)*now.Sub(p.filled).Seconds()/budgetWindow.Seconds())
+			p.tokens = min(most, p.tokens+budget*now.Sub(p.filled).Seconds()/budgetWindow.Seconds())
 		}
 		p.filled = now
 		if p.tokens < 1 {

@@ -45,7 +45,7 @@ func TestAge(t *testing.T) {
 }
 
 func TestRideBudget(t *testing.T) {
-	rides := func(p *patience, at time.Time, budget int) (n int) {
+	rides := func(p *patience, at time.Time, budget float64) (n int) {
 		for p.ride(at, budget) && n < 100 {
 			n++
 		}
@@ -60,6 +60,12 @@ func TestRideBudget(t *testing.T) {
 	}
 	if n := rides(p, noon.Add(time.Hour), 20); n != 20 {
 		t.Errorf("%d time-outs an hour later", n)
+	}
+	part := &patience{}
+	for fives, want := range []int{1, 0, 0, 1} { // a third of one in five minutes
+		if n := rides(part, noon.Add(time.Duration(fives)*5*time.Minute), 1./3); n != want {
+			t.Errorf("%d time-outs after %d minutes, of a third of one in five", n, 5*fives)
+		}
 	}
 	if n := rides(&patience{}, noon, 0); n != 0 {
 		t.Errorf("%d time-outs of none", n)
