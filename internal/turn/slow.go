@@ -121,7 +121,7 @@ func (e *Engine) deliver(ctx context.Context, s *slow, r *oa.Request) (oa.Reply,
 	last := e.arrive(s, r)
 	defer e.depart(s)
 	e.follow(s)
-	decide := time.NewTimer(time.Until(r.Arrived.Add(e.Deadline - e.store.pace.margin(time.Now()))))
+	decide := time.NewTimer(time.Until(e.decideAt(s, r, last)))
 	defer decide.Stop()
 	late := false
 	for {
@@ -180,6 +180,17 @@ func (e *Engine) deliver(ctx context.Context, s *slow, r *oa.Request) (oa.Reply,
 			return oa.Reply{}, oa.ErrUnanswered
 		}
 	}
+}
+
+// decideAt is when a delivery has to be decided on. The last one may have been on
+// its way to another process before, which has died: WeChat's patience with it
+// goes by the first delivery.
+func (e *Engine) decideAt(s *slow, r *oa.Request, last bool) time.Time {
+	at := r.Arrived.Add(e.Deadline)
+	if end := s.first.Add(e.Window); last && end.Before(at) {
+		at = end
+	}
+	return at.Add(-e.store.pace.margin(time.Now()))
 }
 
 // pushes reports whether the answer can come by customer-service message.

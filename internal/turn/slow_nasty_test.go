@@ -2,6 +2,7 @@ package turn
 
 import (
 	"context"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -90,4 +91,27 @@ func TestNastyAnswers(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The last delivery reached another process first, which has died over it: what
+// is left of WeChat's patience goes by the first delivery.
+func TestLastDeliveryComesLate(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fixture) {
+		defer f.run()()
+		s := f.serve(1, &thinker{runs: map[string]int{}})
+		body := text("o1", 7, "想 20s 100")
+		begin := time.Now()
+		for range 2 {
+			ctx, hangUp := context.WithTimeout(t.Context(), 5*time.Second)
+			if got := deliverTo(t, ctx, s, httptest.NewRecorder(), body); got != unanswered {
+				t.Errorf("after %v: %q", time.Since(begin), got)
+			}
+			hangUp()
+		}
+		time.Sleep(2 * time.Second)
+		got := deliver(t, s, body)
+		if took := time.Since(begin); got == unanswered || took > 14500*time.Millisecond || took < 14*time.Second {
+			t.Errorf("after %v: %q", took, got)
+		}
+	})
 }
