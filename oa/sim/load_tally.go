@@ -212,7 +212,8 @@ func (l *tally) appeared(t *talker, e *Entry) {
 	if a := l.acts[e.Message]; a != nil {
 		about = a.question
 	}
-	for _, m := range mentions(text) {
+	named := mentions(text)
+	for _, m := range named {
 		// Without a model the server says what it was told, or holds out the
 		// answer by a link.
 		echo := !l.byModel && !m.begun && !m.ended && i < 0
@@ -227,8 +228,9 @@ func (l *tally) appeared(t *talker, e *Entry) {
 			about = q
 		}
 	}
-	if i < 0 {
-		return
+	waited := func(m mention) bool { return l.open[m.number] != nil }
+	if i < 0 || len(named) > 0 && !slices.ContainsFunc(named, waited) {
+		return // nobody asks to see again what is there
 	}
 	if about == nil || l.open[about.number] == nil {
 		about = t.oldest()

@@ -290,6 +290,23 @@ func TestLoadTaps(t *testing.T) {
 	}
 }
 
+// Nobody who waits for an answer asks to see another one again that is there.
+func TestLoadOffersOfOldAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := startLoad(t, oa.Plain, func(p *sim.Testing, r *oa.Request) (oa.Reply, error) {
+			time.AfterFunc(5*time.Second, func() {
+				push(p, r, "答："+r.Text())
+				push(p, r, continued("「"+r.Text()+"」没收到吗？", 7))
+			})
+			return oa.None()
+		})
+		r := load(t, p, sim.LoadConfig{Followers: 1, Messages: 10, Pattern: sim.LoadRate, Rate: 1, Taps: 3})
+		if r.Whole != 10 || r.Duplicates != 0 || r.Taps != 0 {
+			t.Errorf("%v", r)
+		}
+	})
+}
+
 // said is what a model says to a question.
 func said(m *sim.Model, question string) string {
 	body, _ := json.Marshal(map[string]any{"model": "any", "messages": []map[string]string{{"role": "user", "content": question}}})
