@@ -136,21 +136,21 @@ func (e *Engine) reclaim(ctx context.Context, ids []store.TurnID) {
 }
 
 // unsure puts an answer into the mailbox of which nobody knows whether its
-// reply has reached the follower.
+// reply has reached the follower. Of several processes that would one does.
 func (e *Engine) unsure(ctx context.Context, row *store.Answer) error {
 	lane := laneKey{row.Turn.Account(), row.OpenID}
 	a, ok := e.Accounts(lane.account)
 	expires := e.clock.now().Add(e.Keep)
 	step := []store.Step{{At: e.clock.now(), What: "unsure", Detail: "the process died just when the reply went out"}}
 	back := store.Change{ID: row.Turn, From: []store.State{store.Answered, store.Waiting}, Holder: row.Holder, To: store.Waiting,
-		Shown: new(""), Sending: new(sendingUnsure), ExpiresAt: expires, Steps: step}
+		WasShown: &row.Shown, Shown: new(""), Sending: new(sendingUnsure), ExpiresAt: expires, Steps: step}
 	changes := []store.Change{back}
 	switch {
 	case !ok || a.Guest:
 		changes = []store.Change{{ID: row.Turn, Sending: new("")}}
 	case row.Target != (store.TurnID{}): // a page of an earlier answer
-		back.ID, back.From, back.Holder, back.Shown = row.Target, []store.State{store.Waiting, store.Fetched}, "", &row.Shown
-		changes = []store.Change{back, {ID: row.Turn, Sending: new("")}}
+		back.ID, back.From, back.Holder, back.WasShown, back.Shown = row.Target, []store.State{store.Waiting, store.Fetched}, "", nil, &row.Shown
+		changes = []store.Change{back, {ID: row.Turn, Holder: row.Holder, NewHolder: &e.process, Sending: new("")}}
 	}
 	err := e.store.Apply(ctx, changes...)
 	if errors.Is(err, store.ErrConflict) { // somebody else has seen to it
