@@ -26,6 +26,8 @@ const (
 	tokensEvery = 2 * time.Minute
 
 	pushLimit = time.Minute
+	// jobsLease is how long the pushes of a process that died wait for another.
+	jobsLease = 10 * time.Second
 	// jobsDrain is how long a stop waits for what runs: a successor waits for
 	// the stop, and pushes take less.
 	jobsDrain = 1500 * time.Millisecond
@@ -33,7 +35,7 @@ const (
 
 // newJobs makes the runner of the background jobs.
 func (s *server) newJobs() *jobs.Runner {
-	r := jobs.New(jobs.Config{Store: s.store, Log: s.log, Drain: jobsDrain})
+	r := jobs.New(jobs.Config{Store: s.store, Log: s.log, Lease: jobsLease, Drain: jobsDrain})
 	r.Register(turn.PushKind, func(ctx context.Context, j store.Job) error {
 		return s.engine.Push(ctx, j.Args, j.Failures+1 >= j.MaxAttempts)
 	}, jobs.Options{Timeout: pushLimit})

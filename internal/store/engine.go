@@ -126,7 +126,7 @@ func openPostgres(c Config) (engine, error) {
 		return db
 	}
 	read := pool(8, "statement_timeout")
-	read.SetMaxIdleConns(4)
+	read.SetMaxIdleConns(8) // to connect is dear for both sides
 	return engine{
 		name:         "PostgreSQL",
 		dialect:      goose.DialectPostgres,
