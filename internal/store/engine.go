@@ -39,10 +39,14 @@ type engine struct {
 }
 
 func openEngine(c Config) (engine, error) {
-	if strings.HasPrefix(c.Database, "postgres://") || strings.HasPrefix(c.Database, "postgresql://") {
+	if isPostgres(c.Database) {
 		return openPostgres(c)
 	}
 	return openSQLite(c)
+}
+
+func isPostgres(database string) bool {
+	return strings.HasPrefix(database, "postgres://") || strings.HasPrefix(database, "postgresql://")
 }
 
 // openSQLite opens one connection to write and a few to read. A lock held by
@@ -72,9 +76,7 @@ func openSQLite(c Config) (engine, error) {
 	_, _ = sqlite.Fdatasync(true)
 
 	dsn := func(pragmas ...string) string {
-		u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: c.Database}).EscapedPath()}
-		u.RawQuery = url.Values{"_txlock": {"immediate"}, "_pragma": append([]string{"busy_timeout(1000)"}, pragmas...)}.Encode()
-		return u.String()
+		return sqliteAddress(c.Database, url.Values{"_txlock": {"immediate"}, "_pragma": append([]string{"busy_timeout(1000)"}, pragmas...)})
 	}
 	// A checkpoint holds the writer while the disk is synced, so there should be
 	// few: one in 16 MB of WAL costs no more CPU than SQLite's one in 4 MB.
@@ -102,6 +104,11 @@ func openSQLite(c Config) (engine, error) {
 		write: write,
 		read:  read,
 	}, nil
+}
+
+func sqliteAddress(path string, query url.Values) string {
+	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: query.Encode()}
+	return u.String()
 }
 
 // openPostgres uses up to ten connections: one to write, eight to read, and one
@@ -156,19 +163,7 @@ var migrations embed.FS
 // migrate brings the tables to the version this program knows. On PostgreSQL
 // an advisory lock keeps several processes from doing it at once.
 func migrate(ctx context.Context, e engine) error {
-	files, err := fs.Sub(migrations, e.migrations)
-	if err != nil {
-		return err
-	}
-	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
-	if e.dialect == goose.DialectPostgres {
-		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 60))
-		if err != nil {
-			return err
-		}
-		options = append(options, goose.WithSessionLocker(locker))
-	}
-	p, err := goose.NewProvider(e.dialect, e.write, files, options...)
+	p, err := e.provider()
 	if err != nil {
 		return err
 	}
@@ -177,11 +172,31 @@ func migrate(ctx context.Context, e engine) error {
 		return err
 	}
 	if have > know {
-		return fmt.Errorf("it was written by a newer wenzi (schema %d, this one knows %d): use that version or a newer one", have, know)
+		return newerSchema(have, know)
 	}
 	if have == know {
 		return nil
 	}
 	_, err = p.Up(ctx)
 	return err
+}
+
+func newerSchema(have, know int64) error {
+	return fmt.Errorf("它由更新版本的 wenzi 写成，请用那个版本或更新的（it was written by a newer wenzi (schema %d, this one knows %d): use that version or a newer one）", have, know)
+}
+
+func (e *engine) provider() (*goose.Provider, error) {
+	files, err := fs.Sub(migrations, e.migrations)
+	if err != nil {
+		return nil, err
+	}
+	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
+	if e.dialect == goose.DialectPostgres {
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 60))
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, goose.WithSessionLocker(locker))
+	}
+	return goose.NewProvider(e.dialect, e.write, files, options...)
 }
