@@ -25,6 +25,9 @@ type cli struct {
 	Apply   applyCmd   `cmd:"" help:"应用 bot.yaml — change the registered accounts."`
 	Export  exportCmd  `cmd:"" help:"导出 bot.yaml — print the registered accounts, secrets masked."`
 	Turns   turnsCmd   `cmd:"" help:"列出消息和它们的经过 — list messages, or the whole timeline of one."`
+	Backup  backupCmd  `cmd:"" help:"备份：运行中也可以，全部写进一个文件 — copy everything into one file, also while the server runs."`
+	Restore restoreCmd `cmd:"" help:"把备份放进空的数据库 — put a backup into an empty database."`
+	Migrate migrateCmd `cmd:"" help:"换数据库：SQLite 与 PostgreSQL 之间搬家 — move everything to another database."`
 	Call    callCmd    `cmd:"" help:"调用微信接口 — call the platform's HTTP API."`
 	OpenAPI openapiCmd `cmd:"" name:"openapi" help:"打印微信接口的 OpenAPI 文档 — print the API as an OpenAPI 3.1 document."`
 	Config  configCmd  `cmd:"" help:"显示生效的设置 — print the settings in force, secrets masked."`

@@ -78,7 +78,7 @@ func (c *storage) missing() bool {
 	if c.Database != "" {
 		return false
 	}
-	_, err := os.Stat(filepath.Join(c.Data, "wenzi.db"))
+	_, err := os.Stat(filepath.Join(c.Data, sqliteFile))
 	return errors.Is(err, fs.ErrNotExist)
 }
 

@@ -20,6 +20,9 @@ type dataDir struct {
 	lock *flock.Flock
 }
 
+// sqliteFile is the database of a directory.
+const sqliteFile = "wenzi.db"
+
 var errDirInUse = errors.New("数据目录正被另一个 wenzi 使用（the data directory is in use by another wenzi）")
 
 // openDataDir makes the directory if need be and takes it.

@@ -102,7 +102,7 @@ func (s *settings) Validate() error {
 	if s.Data == "" {
 		errs = append(errs, errors.New("--data: 不能为空（must not be empty）"))
 	}
-	if s.Database != "" && !strings.HasPrefix(s.Database, "postgres://") && !strings.HasPrefix(s.Database, "postgresql://") {
+	if s.Database != "" && !isPostgres(s.Database) {
 		errs = append(errs, errors.New("--database: 应以 postgres:// 开头；不填则使用 SQLite（must start with postgres://; leave it out for SQLite）"))
 	}
 	if m, err := s.model(); err != nil {
@@ -119,17 +119,30 @@ func (s *settings) model() (bot.Model, error) {
 }
 
 func (s *settings) database() string {
-	return cmp.Or(s.Database, filepath.Join(s.Data, "wenzi.db"))
+	return cmp.Or(s.Database, filepath.Join(s.Data, sqliteFile))
 }
 
 // shownDatabase is database without the password.
 func (s *settings) shownDatabase() string {
-	if s.Database == "" {
-		return s.database()
+	return shownAddress(s.database())
+}
+
+func isPostgres(address string) bool {
+	return strings.HasPrefix(address, "postgres://") || strings.HasPrefix(address, "postgresql://")
+}
+
+// shownAddress is the path of a SQLite file, or postgres://… without the password.
+func shownAddress(address string) string {
+	if !isPostgres(address) {
+		return address
 	}
-	u, err := url.Parse(s.Database)
+	u, err := url.Parse(address)
 	if err != nil {
 		return "postgres://…"
+	}
+	if q := u.Query(); q.Has("password") {
+		q.Set("password", "xxxxx")
+		u.RawQuery = q.Encode()
 	}
 	return u.Redacted()
 }
