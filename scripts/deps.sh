@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the tests use beside Go: PostgreSQL, strace, which counts fsyncs,
-# and Flask and Node.js for the programs of internal/app/testdata/foreign, with
-# the npm packages of theirs. Where that is not possible the tests skip what
+# nginx and Caddy for examples/replicas, and Flask and Node.js for the programs of
+# internal/app/testdata/foreign, with the npm packages of theirs. Where that is not possible the tests skip what
 # needs it, and say so; in CI they fail.
 set -eu
 cd "$(dirname "$0")/.."
@@ -13,7 +13,11 @@ flask() {
 	done
 	return 1
 }
-missing=
+PATH=$PATH:/usr/sbin
+proxies=
+has nginx || proxies="$proxies nginx"
+has caddy || proxies="$proxies caddy"
+missing=$proxies
 pg || missing="$missing postgresql"
 has strace || missing="$missing strace"
 flask || missing="$missing python3-flask"
@@ -22,8 +26,16 @@ has npm || missing="$missing npm"
 if [ -n "$missing" ] && [ "$(id -u)" = 0 ] && has apt-get; then
 	export DEBIAN_FRONTEND=noninteractive
 	apt-get update -q
-	# shellcheck disable=SC2086 # a list of words
-	apt-get install -q -y --no-install-recommends $missing
+	# The packages of the proxies start them on port 80, now and at every boot,
+	# where systemd runs. The tests start them themselves.
+	services() { [ -z "$proxies" ] || [ ! -d /run/systemd/system ] || systemctl --quiet "$@"; }
+	# shellcheck disable=SC2086 # lists of words
+	{
+		services mask --runtime $proxies
+		apt-get install -q -y --no-install-recommends $missing
+		services unmask --runtime $proxies
+		services disable $proxies
+	}
 fi
 absent() { echo "$1 not here and cannot be installed: $2 skipped." >&2; }
 packages=internal/app/testdata/foreign/node
@@ -37,5 +49,6 @@ if has npm && [ ! "$installed" -nt "$packages/package-lock.json" ]; then
 fi
 has strace || absent "strace is" "a test will be"
 pg || absent "PostgreSQL is" "its tests will be"
+{ has nginx && has caddy; } || absent "nginx or Caddy is" "a test will be"
 flask || absent "Flask is" "a test will be"
 { has node && has npm; } || absent "Node.js is" "its tests will be"

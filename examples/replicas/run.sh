@@ -80,6 +80,7 @@ mkdir "$dir/postgres"
 if [ "$(id -u)" = 0 ]; then
 	chown postgres "$dir/postgres"
 	as() { (cd / && runuser -u postgres -- "$@"); }
+	as test -x "$dir" || fail "用户 postgres 进不了 $dir：DIR 换成 /tmp 里的目录（the user postgres cannot enter $dir: choose a DIR in /tmp）"
 fi
 password=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
 echo "启动 PostgreSQL（starting PostgreSQL）"
@@ -97,17 +98,17 @@ export WENZI_DATABASE="postgres://wenzi:$password@127.0.0.1:$pgport/postgres"
 # their own keeps Ctrl-C away from the replicas: they are stopped in order.
 keep() { # keep NUMBER LISTEN ADMIN
 	trap '' HUP INT
-	trap 'kill "$child" 2>/dev/null; wait "$child"; exit 0' TERM
+	trap 'kill "$child" 2>/dev/null; wait "$child" 2>/dev/null; exit 0' TERM
 	while :; do
 		setsid "$wenzi" serve --listen "$2" --admin-listen "$3" --data "$dir/$1" >>"$dir/$1.log" 2>&1 &
 		child=$!
 		echo "$child" >"$dir/$1.pid"
 		code=0
-		wait "$child" || code=$?
+		wait "$child" 2>/dev/null || code=$?
 		echo "副本 $1（PID $child）停了，5 秒后再启动，就像 systemd 那样（replica $1 has ended with $code and starts again in 5 s, as systemd would do it）"
 		sleep 5 &
 		child=$!
-		wait "$child"
+		wait "$child" 2>/dev/null
 	done
 }
 up() { # up NUMBER: waits until the replica serves
