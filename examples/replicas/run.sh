@@ -165,7 +165,10 @@ END
 	setsid nginx -c "$dir/proxy/nginx.conf" >>"$dir/proxy/start.log" 2>&1 &
 	;;
 caddy)
-	fill Caddyfile >"$dir/proxy/Caddyfile"
+	{ # not at the address where a Caddy of the system is administered
+		printf '{\n\tadmin off\n'
+		fill Caddyfile | sed '1,/^{$/d'
+	} >"$dir/proxy/Caddyfile"
 	XDG_CONFIG_HOME=$dir/proxy XDG_DATA_HOME=$dir/proxy \
 		setsid caddy run --adapter caddyfile --config "$dir/proxy/Caddyfile" --pidfile "$dir/proxy/pid" >>"$dir/proxy/start.log" 2>&1 &
 	;;

@@ -33,6 +33,25 @@ func TestManualHasEverySetting(t *testing.T) {
 	}
 }
 
+// The page about deployment has the configuration files that the example runs.
+func TestDeployPageHasTheExample(t *testing.T) {
+	for _, page := range []string{"../../docs/deploy.md", "../../docs/en/deploy.md"} {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"nginx.conf", "Caddyfile"} {
+			file, err := os.ReadFile("../../examples/replicas/" + name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(string(text), "\n"+string(file)+"```\n") {
+				t.Errorf("%s has another %s than examples/replicas", page, name)
+			}
+		}
+	}
+}
+
 func TestSampleBotFile(t *testing.T) {
 	data, err := os.ReadFile("../../docs/bot.yaml")
 	if err != nil {
