@@ -572,6 +572,86 @@ func TestRecordedAfterAll(t *testing.T) {
 	}
 }
 
+// Two replicas would both take over what a third one leaves, while deliveries
+// wait at both, and come: whoever wins, all are answered.
+func TestTakeoverRaces(t *testing.T) {
+	r := newReplicas(t, 3, secureAccount, Config{Budget: -1})
+	left, others := r.all[0], r.all[1:]
+	var deliveries sync.WaitGroup
+	for n := range 40 {
+		question := fmt.Sprintf("想 1200ms %d", 100+n)
+		body := asks(fmt.Sprint("o", n), question)
+		go left.bring(t, t.Context(), body)
+		for i, p := range others {
+			deliveries.Go(func() {
+				if n%2 == i { // it comes when it is being taken over
+					time.Sleep(800*time.Millisecond + rand.N(300*time.Millisecond))
+				} else {
+					time.Sleep(200 * time.Millisecond)
+				}
+				got := p.bring(t, t.Context(), body)
+				if _, want, _ := parseThought(question); got == unanswered || content(t, got) != want {
+					t.Errorf("replica %d, question %d: %q", i, n, got)
+				}
+			})
+		}
+	}
+	time.Sleep(800 * time.Millisecond)
+	left.stop()
+	var sweeps sync.WaitGroup
+	for _, p := range others {
+		sweeps.Go(func() {
+			for range 10 {
+				if err := p.sweep(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	sweeps.Wait()
+	deliveries.Wait()
+}
+
+// A turn is left twice: by its first process, and by the one that took it over. A
+// third replica, which had to do with it at the beginning, takes it over at once.
+func TestTakeoverAgain(t *testing.T) {
+	r := newReplicas(t, 3, secureAccount, Config{Budget: -1})
+	a, b, c := r.all[0], r.all[1], r.all[2]
+	question := "想 4s 60"
+	body := asks("o1", question)
+	brief := func(p *replica) {
+		ctx, hangUp := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer hangUp()
+		p.bring(t, ctx, body)
+	}
+	held := func(p *replica) func() bool {
+		return func() bool { _, row := r.turn(question); return row.Holder == p.process }
+	}
+	brief(a)
+	brief(c)
+	takeover := func(from, to *replica) {
+		t.Helper()
+		from.stop()
+		eventually(t, "the turn is taken over", func() bool {
+			if err := to.sweep(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			return held(to)()
+		})
+	}
+	c.mu.Lock() // it is not quick enough
+	takeover(a, b)
+	c.mu.Unlock()
+	left := time.Now()
+	takeover(b, c)
+	if took := time.Since(left); took > 5*time.Second {
+		t.Errorf("after %v", took)
+	}
+	if _, want, _ := parseThought(question); content(t, c.bring(t, t.Context(), body)) != want {
+		t.Error("the answer is another one")
+	}
+}
+
 // A replica shows a part of another one's answer and vanishes before it can know
 // that the follower has it. The other one notices.
 func TestReplyOfAVanishedReplica(t *testing.T) {

@@ -267,30 +267,16 @@ func (e *Engine) adopt(ctx context.Context, row *store.Answer) {
 	if s == nil {
 		return // the store is away; there is a next time
 	}
-	e.mu.Lock()
-	known := e.slow[s.id]
-	if known == nil {
-		e.slow[s.id] = s
-	}
-	e.mu.Unlock()
-	if known != nil { // somebody waits for it here already
-		e.drop(s)
-		message := s.message
-		if s = known; !s.takeOver(row, message) {
-			return
-		}
+	left := s
+	s = e.register(s, 0) // somebody may wait for it here already
+	if !s.takeOver(left, row.Holder == e.process) {
+		return
 	}
 	if err := e.store.Apply(ctx, store.Change{ID: s.id, From: []store.State{row.State}, Holder: row.Holder, NewHolder: &e.process, Run: !row.Done && s.target == nil}); err != nil {
-		if known == nil {
-			e.mu.Lock()
-			delete(e.slow, s.id)
-			e.mu.Unlock()
-			e.drop(s)
-		} else {
-			s.mu.Lock()
-			s.holder, s.ended = row.Holder, true
-			s.mu.Unlock()
-		}
+		s.mu.Lock()
+		s.holder, s.ended = row.Holder, true
+		s.mu.Unlock()
+		e.follow(s) // deliveries may have come that took it for this process's own
 		if !errors.Is(err, store.ErrConflict) {
 			e.log.Warn("a turn could not be taken over", "turn", row.Turn, "error", err)
 		}
@@ -308,15 +294,30 @@ func (e *Engine) adopt(ctx context.Context, row *store.Answer) {
 	}
 }
 
-// takeOver makes a turn that this process only follows its own. It reports
-// false where it is that already.
-func (s *slow) takeOver(row *store.Answer, message oa.Message) bool {
+// takeOver makes a turn that this process only follows, if at all, its own, as it
+// was left. It reports false where it is its own already.
+func (s *slow) takeOver(left *slow, own bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.holder != row.Holder || row.Holder == "" {
+	if s.holder == "" {
 		return false
 	}
-	s.holder, s.ended, s.message = "", row.Done, message
+	if s != left {
+		s.message = left.message
+		if !s.replied {
+			s.state, s.replied, s.reply, s.shown = left.state, left.replied, left.reply, left.shown
+		}
+		if left.done && !s.done {
+			s.text, s.done, s.stored = left.text, true, true
+		}
+	}
+	why := "its process was gone"
+	if own {
+		why = "it is on record, although that seemed to fail"
+	}
+	s.step("taken over", why)
+	s.holder, s.ended = "", left.done || s.target != nil
+	s.signal()
 	return true
 }
 
@@ -336,15 +337,9 @@ func (e *Engine) rebuild(ctx context.Context, row *store.Answer) (*slow, error) 
 		return nil, fmt.Errorf("the recorded message cannot be read: %w", err)
 	}
 	s := e.fromRow(row, a)
-	s.message, s.reply, s.holder, s.ended = message, t.Reply, "", row.Done
-	why := "its process was gone"
-	if row.Holder == e.process {
-		why = "it is on record, although that seemed to fail"
-	}
-	s.step("taken over", why)
+	s.message, s.reply, s.holder = message, t.Reply, row.Holder
 	if err := e.withTarget(ctx, s, row); err != nil {
 		return nil, fmt.Errorf("the answer to be fetched cannot be read: %w", err)
 	}
-	s.ended = s.ended || s.target != nil
 	return s, nil
 }
