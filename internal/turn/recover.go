@@ -3,6 +3,7 @@ package turn
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/wenzihq/wenzi/internal/store"
@@ -63,6 +64,7 @@ func (e *Engine) beat(ctx context.Context) error {
 	if err := e.store.Beat(ctx, e.process); err != nil {
 		return err
 	}
+	e.pulse.beat(time.Now())
 	n, err := e.store.Living(ctx, lease)
 	if err == nil {
 		e.living.Store(int64(n))
@@ -73,9 +75,46 @@ func (e *Engine) beat(ctx context.Context) error {
 // Replicas is how many processes share the store, this one included.
 func (e *Engine) Replicas() int { return max(int(e.living.Load()), 1) }
 
+// pulse tells whether this process has been heard of without a gap: while it was
+// not, perhaps because of the database, others need not have been either, and are
+// believed to be alive.
+type pulse struct {
+	mu          sync.Mutex
+	since, last time.Time
+}
+
+const longestGap = lease / 2
+
+func (p *pulse) beat(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now.Sub(p.last) > longestGap {
+		p.since = now
+	}
+	p.last = now
+}
+
+func (p *pulse) steady(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return now.Sub(p.last) <= longestGap && now.Sub(p.since) >= lease
+}
+
+// belief is how long ago a process may have been heard of to be alive. One that
+// has left is gone at once.
+func (e *Engine) belief() time.Duration {
+	if e.Alone || e.pulse.steady(time.Now()) {
+		return lease
+	}
+	return forever
+}
+
+const forever = 24 * time.Hour
+
 // sweep finishes what processes have left that are gone.
 func (e *Engine) sweep(ctx context.Context) error {
-	orphans, err := e.store.Orphans(ctx, lease, sweepAtOnce)
+	belief := e.belief()
+	orphans, err := e.store.Orphans(ctx, belief, sweepAtOnce)
 	if err != nil {
 		return err
 	}
@@ -84,7 +123,7 @@ func (e *Engine) sweep(ctx context.Context) error {
 			e.adopt(ctx, row)
 		}
 	}
-	unconfirmed, err := e.store.Unconfirmed(ctx, e.clock.now().Add(-giveUp), lease, sweepAtOnce)
+	unconfirmed, err := e.store.Unconfirmed(ctx, e.clock.now().Add(-giveUp), belief, sweepAtOnce)
 	if err != nil {
 		return err
 	}

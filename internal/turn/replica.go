@@ -236,7 +236,7 @@ func (e *Engine) find(ctx context.Context, id store.TurnID, a Account) (*slow, e
 		if row == nil {
 			return nil, store.ErrNotFound
 		}
-		alive, err := e.store.Alive(ctx, row.Holder, lease)
+		alive, err := e.store.Alive(ctx, row.Holder, e.belief())
 		if err != nil {
 			return nil, err
 		}

@@ -236,9 +236,11 @@ var (
 )
 
 // asks is a text message of now.
-func asks(from string, content string) []byte {
+func asks(from string, content string) []byte { return askedAt(from, content, time.Now()) }
+
+func askedAt(from, content string, at time.Time) []byte {
 	return fmt.Appendf(nil, "<xml><ToUserName>gh_1</ToUserName><FromUserName>%s</FromUserName><CreateTime>%d</CreateTime>"+
-		"<MsgType>text</MsgType><Content><![CDATA[%s]]></Content><MsgId>%d</MsgId></xml>", from, time.Now().Unix(), content, rand.Int64())
+		"<MsgType>text</MsgType><Content><![CDATA[%s]]></Content><MsgId>%d</MsgId></xml>", from, at.Unix(), content, rand.Int64())
 }
 
 // bring delivers a message to a replica, hangs up when it is not answered in time,
@@ -610,6 +612,63 @@ func TestTakeoverRaces(t *testing.T) {
 	}
 	sweeps.Wait()
 	deliveries.Wait()
+}
+
+// While the database is away nobody is heard of, and nobody is dead for that: what
+// each replica works on is its own when it is back, and that a reply was accepted
+// is noted then.
+func TestOutageIsNoDeath(t *testing.T) {
+	r := newReplicas(t, 2, secureAccount, Config{Budget: -1})
+	a, b := r.all[0], r.all[1]
+	question := "想 9s 60"
+	body := asks("o1", question)
+	ctx, hangUp := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer hangUp()
+	a.bring(t, ctx, body)
+	if got := b.bring(t, t.Context(), asks("o2", "想 100ms 20")); got == unanswered {
+		t.Fatal("no answer")
+	}
+	a.wire.cut()
+	b.wire.cut()
+	time.Sleep(lease + 2*beatEvery)
+	for _, p := range r.all {
+		if err := p.wire.connect(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the answer is whole", func() bool { _, row := r.turn(question); return row.Done })
+	if n := r.runs(question); n != 1 {
+		t.Errorf("the robot ran %d times", n)
+	}
+	if _, row := r.turn(question); row.Holder != a.process {
+		t.Error("the turn is in other hands")
+	}
+	eventually(t, "the reply is confirmed", func() bool { _, row := r.turn("想 100ms 20"); return row.Sending == "" })
+}
+
+// A question that one replica cannot record is left to the others, as long as
+// there are deliveries to come.
+func TestQuestionIsLeftToOthers(t *testing.T) {
+	r := newReplicas(t, 2, secureAccount, Config{Budget: -1, Deadline: 1500 * time.Millisecond})
+	a, b := r.all[0], r.all[1]
+	a.wire.cut()
+	eventually(t, "the replica knows that it has no database", func() bool { a.bring(t, t.Context(), asks("o9", "你好")); return a.away.Load() })
+	question := "想 200ms 30"
+	body := asks("o1", question)
+	if got := a.bring(t, t.Context(), body); got != unanswered {
+		t.Errorf("without a database: %q", got)
+	}
+	if _, want, _ := parseThought(question); content(t, b.bring(t, t.Context(), body)) != want {
+		t.Error("the other replica does not answer")
+	}
+	late := askedAt("o2", question, time.Now().Add(-12*time.Second))
+	if got := a.bring(t, t.Context(), late); got == unanswered || content(t, got) != "抱歉" {
+		t.Errorf("to the last delivery: %q", got)
+	}
+	if err := a.wire.connect(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the database is back", func() bool { return !a.away.Load() && a.Held() == 0 })
 }
 
 // A turn is left twice: by its first process, and by the one that took it over. A

@@ -121,6 +121,8 @@ func (e *Engine) deliver(ctx context.Context, s *slow, r *oa.Request) (oa.Reply,
 	last := e.arrive(s, r)
 	defer e.depart(s)
 	e.follow(s)
+	commit, cancel := context.WithDeadline(ctx, r.Arrived.Add(e.Deadline-writeMargin))
+	defer cancel()
 	decide := time.NewTimer(time.Until(e.decideAt(s, r, last)))
 	defer decide.Stop()
 	late := false
@@ -143,7 +145,7 @@ func (e *Engine) deliver(ctx context.Context, s *slow, r *oa.Request) (oa.Reply,
 		case e.ready(s):
 			s.claiming = true
 			s.mu.Unlock()
-			if !e.claim(ctx, s, r, false) {
+			if !e.claim(commit, s, r, false, last) {
 				return oa.Reply{}, oa.ErrUnanswered
 			}
 			continue
@@ -158,9 +160,10 @@ func (e *Engine) deliver(ctx context.Context, s *slow, r *oa.Request) (oa.Reply,
 			s.mu.Unlock()
 			settled := false
 			if e.pushes(s) {
-				settled = e.promise(ctx, s)
-			} else {
-				settled = e.claim(ctx, s, r, true)
+				settled = e.promise(commit, s, last)
+			}
+			if !settled && (last || !e.pushes(s)) {
+				settled = e.claim(commit, s, r, true, last)
 			}
 			if !settled {
 				return oa.Reply{}, oa.ErrUnanswered
@@ -227,12 +230,15 @@ func (e *Engine) ride(s *slow) bool {
 			return false
 		}
 	}
-	if !e.patience(s.account.Key).ride(time.Now(), float64(e.Budget)/float64(e.Replicas())) {
+	if !e.patience(s.account.Key).ride(time.Now(), e.share()) {
 		s.step("budget", "no deliberate time-outs left")
 		return false
 	}
 	return true
 }
+
+// share is this process's part of the budget.
+func (e *Engine) share() float64 { return float64(e.Budget) / float64(e.Replicas()) }
 
 // depart is the end of a delivery's waiting.
 func (e *Engine) depart(s *slow) {
@@ -254,7 +260,10 @@ func (e *Engine) composer(s *slow) composer {
 // lets them have it (L4 of docs/slow-answers.md: who comes again gets the same
 // bytes). The caller has set s.claiming. It reports false while the store is
 // away: then nobody gets anything.
-func (e *Engine) claim(ctx context.Context, s *slow, r *oa.Request, part bool) bool {
+//
+// The last delivery is answered even then: it is now or never. What it got is
+// put on record when the store is back.
+func (e *Engine) claim(ctx context.Context, s *slow, r *oa.Request, part, last bool) bool {
 	if s.target != nil {
 		return e.claimFetch(ctx, s, r, part)
 	}
@@ -317,16 +326,18 @@ func (e *Engine) claim(ctx context.Context, s *slow, r *oa.Request, part bool) b
 	switch {
 	case errors.Is(err, store.ErrConflict):
 		e.reload(s)
-	case err != nil && r.Arrived.Sub(s.first) < lastAge:
+	case err != nil && !last:
 		e.log.Warn("an answer could not be recorded; WeChat will deliver again", "turn", s.id, "error", err)
 		s.steps = append(ch.Steps, s.steps...)
 		return false
 	default:
-		if err != nil { // now or never: the question is on record, and its answer is made again if need be
-			e.log.Error("the last delivery is answered, but its answer is not on record", "turn", s.id, "error", err)
-		}
 		s.replied, s.reply, s.state, s.shown = true, ch.Reply, ch.To, made.shown
 		s.stored = s.stored || stored
+		if err != nil {
+			e.log.Error("the last delivery is answered, but its answer is not on record yet", "turn", s.id, "error", err)
+			s.claiming = true
+			e.background(func() { e.recordLater(s, ch) })
+		}
 		if taken {
 			s.holder = ""
 		}
@@ -338,6 +349,25 @@ func (e *Engine) claim(ctx context.Context, s *slow, r *oa.Request, part bool) b
 		}
 	}
 	return true
+}
+
+// recordLater puts on record what a delivery has got already. The caller has set
+// s.claiming.
+func (e *Engine) recordLater(s *slow, ch store.Change) {
+	defer e.release(s)
+	for {
+		select {
+		case <-time.After(lookEvery):
+		case <-e.ctx.Done():
+			return
+		}
+		ctx, cancel := context.WithTimeout(e.ctx, lookTimeout)
+		err := e.store.Apply(ctx, ch)
+		cancel()
+		if err == nil || errors.Is(err, store.ErrConflict) { // or somebody else went on with it
+			return
+		}
+	}
 }
 
 // by says what decided the answer.
@@ -353,8 +383,9 @@ func (s *slow) by(part bool) string {
 
 // promise answers success: the message is this house's from that byte on, so
 // it is on record before. The answer is pushed when it is ready. The caller has
-// set s.claiming. It reports false while the store is away.
-func (e *Engine) promise(ctx context.Context, s *slow) bool {
+// set s.claiming. It reports false while the store is away; if it is the last
+// delivery s.claiming stays set.
+func (e *Engine) promise(ctx context.Context, s *slow, last bool) bool {
 	s.mu.Lock()
 	s.step("promised", "success was answered, the answer will be pushed")
 	ch := store.Change{ID: s.id, From: before(store.Promised), To: store.Promised, By: "model", AnsweredAt: e.clock.now(), Steps: s.takeSteps()}
@@ -368,7 +399,10 @@ func (e *Engine) promise(ctx context.Context, s *slow) bool {
 	case errors.Is(err, store.ErrConflict):
 		e.reload(s)
 	case err != nil:
-		e.log.Warn("a promise could not be recorded; WeChat will deliver again", "turn", s.id, "error", err)
+		s.claiming = last
+		if !last {
+			e.log.Warn("a promise could not be recorded; WeChat will deliver again", "turn", s.id, "error", err)
+		}
 	default:
 		s.replied, s.reply, s.state = true, nil, store.Promised
 	}
@@ -541,6 +575,9 @@ func (e *Engine) confirmed(s *slow) {
 	}
 	err := e.store.Apply(e.ctx, store.Change{ID: s.id, Sending: new("")})
 	if err != nil && !errors.Is(err, store.ErrConflict) {
-		e.log.Warn("that a reply was accepted is not on record; the follower may be offered the answer again", "turn", s.id, "error", err)
+		e.mu.Lock()
+		e.unconfirmed[s.id] = s
+		e.mu.Unlock()
+		e.later(confirmAfter, func() { e.confirmed(s) })
 	}
 }

@@ -115,3 +115,44 @@ func TestLastDeliveryComesLate(t *testing.T) {
 		}
 	})
 }
+
+// The store is away when the last delivery has to be decided on: it is answered in
+// time, and what it got is on record when the store is back.
+func TestLastDeliveryWithoutStore(t *testing.T) {
+	for name, push := range map[string]*pushes{"waiting": nil, "pushing": {right: true}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, f *fixture) {
+				f.Budget = -1
+				stop := f.run()
+				defer stop()
+				a := Account{Key: "1", ID: func(context.Context) (int64, error) { return 1, nil }, Robot: &thinker{runs: map[string]int{}}}
+				s := f.server(a)
+				body := text("o1", 7, "想 30s 100")
+				begin := time.Now()
+				for range 2 {
+					ctx, hangUp := context.WithTimeout(t.Context(), 5*time.Second)
+					deliverTo(t, ctx, s, httptest.NewRecorder(), body)
+					hangUp()
+				}
+				if push != nil {
+					a.Push = push
+					f.slow[f.turns(1)[0].ID].account.Push = push
+				}
+				unlock := f.lock()
+				got := deliver(t, s, body)
+				if took := time.Since(begin); got == unanswered || took > 14500*time.Millisecond {
+					t.Errorf("after %v: %q", took, got)
+				}
+				if state := f.turns(1)[0].State; state != store.Working {
+					t.Errorf("on record as %v", state)
+				}
+				unlock()
+				time.Sleep(2 * lookEvery)
+				turn := f.turns(1)[0]
+				if promised := push != nil && turn.State == store.Promised; !promised && (turn.State != store.Waiting || string(turn.Reply) != got) {
+					t.Errorf("on record as %v with %q", turn.State, turn.Reply)
+				}
+			})
+		})
+	}
+}

@@ -115,6 +115,7 @@ type Engine struct {
 	news    chan store.Event // of other processes
 	missed  atomic.Bool      // more came than there was room for
 	living  atomic.Int64     // processes, when they were last counted
+	pulse   pulse
 	backlog backlog
 	away    atomic.Bool // the store could not be written when it was last tried
 
@@ -323,6 +324,9 @@ func (e *Engine) begin(ctx context.Context, t *turn, r *oa.Request, question str
 		return e.settle(ctx, t)
 	}
 	if e.away.Load() {
+		if e.leaveToOthers(t, r) {
+			return oa.ErrUnanswered
+		}
 		answer, _ := e.ask(func(r *oa.Request) (Answer, error) { return t.account.Robot.Sorry(r), nil }, r)
 		e.finish(t, r, answer)
 		return e.settle(ctx, t)
@@ -373,6 +377,14 @@ func (e *Engine) begin(ctx context.Context, t *turn, r *oa.Request, question str
 		e.enqueue(s)
 	}
 	return nil
+}
+
+// leaveToOthers reports whether a question that cannot be recorded here is left
+// unanswered, on the budget of deliberate time-outs: WeChat brings it again, and
+// another process may have a database, or this one by then.
+func (e *Engine) leaveToOthers(t *turn, r *oa.Request) bool {
+	p := e.patience(t.account.Key)
+	return !e.Alone && p.age(r.Arrived, t.createTime) < lastAge && p.ride(time.Now(), e.share())
 }
 
 func (e *Engine) newSlow(ctx context.Context, t *turn, r *oa.Request, account int64, question string, target *slow) *slow {
