@@ -5,25 +5,23 @@ package app
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/wenzihq/wenzi/internal/store/pgtest"
 	"github.com/wenzihq/wenzi/oa/sim"
 )
 
 // The grid of docs/slow-answers.md: answer times × right to push × kill -9
 // between every two steps. The program is this test binary, built with the tag
 // "failpoints"; where WENZI_FAILPOINT says, it dies as by kill -9, and is
-// started again at once, as systemd would.
+// started again at once, as systemd would. Where there are two replicas every
+// delivery reaches any of them, and one dies.
 
 // answerTimes are those of the questions that every cell of the grid asks.
 var answerTimes = []string{"100ms", "4.3s", "4.7s", "9.5s", "12s", "14.3s", "14.8s", "30s"}
@@ -53,20 +51,22 @@ var failpoints = []struct {
 }
 
 func TestGrid(t *testing.T) {
-	for _, f := range failpoints {
-		for _, pushes := range []bool{false, true} {
-			if pushes && !f.pushes || !pushes && !f.riding {
-				continue
-			}
-			for _, hit := range []int{1, 4} {
-				if f.place == "" && hit > 1 {
+	for _, replicas := range []int{1, 2} {
+		for _, f := range failpoints {
+			for _, pushes := range []bool{false, true} {
+				if pushes && !f.pushes || !pushes && !f.riding {
 					continue
 				}
-				name := fmt.Sprintf("%s %d push %v", f.place, hit, pushes)
-				t.Run(strings.ReplaceAll(strings.TrimSpace(name), " ", "_"), func(t *testing.T) {
-					t.Parallel()
-					newCell(t, f.place, hit, pushes).run()
-				})
+				for _, hit := range []int{1, 4} {
+					if f.place == "" && hit > 1 {
+						continue
+					}
+					name := fmt.Sprintf("%d replicas %s %d push %v", replicas, f.place, hit, pushes)
+					t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
+						t.Parallel()
+						newCell(t, f.place, hit, replicas, pushes).run()
+					})
+				}
 			}
 		}
 	}
@@ -78,21 +78,13 @@ type cell struct {
 	platform *sim.Platform
 	model    *sim.Model
 	accounts []*sim.Account
-	listen   string
-	args     []string
-	env      string
-
-	mu     sync.Mutex
-	cmd    *exec.Cmd
-	kills  []time.Time
-	ending bool
-	log    strings.Builder
+	replicas []*supervised // the first one dies
 }
 
 const gridAnswer = "先说结论：可以。第一，材料要齐，身份证和申请表各一份。第二，窗口周一到周五开，下午五点前到。" +
 	"第三，办好以后三个工作日内会有短信通知。如果还有不明白的地方，可以再问我。最后祝你顺利。（完）"
 
-func newCell(t *testing.T, place string, hit int, pushes bool) *cell {
+func newCell(t *testing.T, place string, hit, replicas int, pushes bool) *cell {
 	c := &cell{t: t, platform: sim.New(sim.Settings{MarkFailures: -1}), model: &sim.Model{}}
 	t.Cleanup(c.platform.Close)
 	if err := c.model.Set(sim.ModelSettings{Text: gridAnswer}); err != nil {
@@ -103,7 +95,8 @@ func newCell(t *testing.T, place string, hit int, pushes bool) *cell {
 	mux.Handle("/", c.platform)
 	world := httptest.NewServer(mux)
 	t.Cleanup(world.Close)
-	c.listen = freeAddress(t)
+	front := httptest.NewUnstartedServer(nil)
+	t.Cleanup(front.Close)
 	kind := sim.Subscription
 	if pushes {
 		kind = sim.CertifiedService
@@ -112,7 +105,7 @@ func newCell(t *testing.T, place string, hit int, pushes bool) *cell {
 	bot.WriteString("accounts:\n")
 	for i, takes := range answerTimes {
 		path := fmt.Sprintf("grid%d", i)
-		a, err := c.platform.NewAccount(sim.AccountConfig{Kind: kind, Token: "token" + path, URL: "http://" + c.listen + "/wechatMP/" + path})
+		a, err := c.platform.NewAccount(sim.AccountConfig{Kind: kind, Token: "token" + path, URL: "http://" + front.Listener.Addr().String() + "/wechatMP/" + path})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -123,89 +116,26 @@ func newCell(t *testing.T, place string, hit int, pushes bool) *cell {
 		}
 		fmt.Fprintf(&bot, "    rules: [{text: 在吗, reply: 在}]\n    model: {provider: openai-compatible, base_url: %s/v1, key: sk-grid, name: \"sim,delay=%s\"}\n", world.URL, takes)
 	}
-	file := write(t, "bot.yaml", bot.String())
-	c.args = []string{"serve", "--listen", c.listen, "--data", t.TempDir(), "--bot", file, "--api-url", world.URL, "--timeout-budget=-1", "--log-level", "warn"}
-	if place != "" {
-		c.env = fmt.Sprintf("WENZI_FAILPOINT=%s:%d", place, hit)
+	args := []string{"--bot", write(t, "bot.yaml", bot.String()), "--api-url", world.URL, "--timeout-budget=-1"}
+	if replicas > 1 {
+		args = append(args, "--database", pgtest.Schema(t))
 	}
+	for i := range replicas {
+		var env []string
+		if place != "" && i == 0 {
+			env = []string{fmt.Sprintf("WENZI_FAILPOINT=%s:%d", place, hit)}
+		}
+		c.replicas = append(c.replicas, supervise(t, env, args...))
+	}
+	front.Config.Handler = newBalancer(t, c.replicas...)
+	front.Start()
 	return c
 }
 
-// supervise keeps the program running until the test is over.
-func (c *cell) supervise() (ready func()) {
-	done := make(chan struct{})
-	start := func(env ...string) *exec.Cmd {
-		cmd := program(context.Background(), c.args...)
-		cmd.Env = append(cmd.Env, env...)
-		w := &locked{mu: &c.mu, w: &c.log}
-		cmd.Stdout, cmd.Stderr = w, w
-		if err := cmd.Start(); err != nil {
-			c.t.Error(err)
-		}
-		return cmd
-	}
-	var env []string
-	if c.env != "" {
-		env = append(env, c.env)
-	}
-	c.cmd = start(env...)
-	go func() {
-		defer close(done)
-		cmd := c.cmd
-		for {
-			err := cmd.Wait()
-			c.mu.Lock()
-			if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); c.ending || !ok || status.Signal() != syscall.SIGKILL {
-				if !c.ending {
-					c.t.Errorf("the program has ended: %v", err)
-				}
-				c.mu.Unlock()
-				return
-			}
-			c.kills = append(c.kills, time.Now())
-			cmd = start()
-			c.cmd = cmd
-			c.mu.Unlock()
-		}
-	}()
-	c.t.Cleanup(func() {
-		c.mu.Lock()
-		c.ending = true
-		_ = c.cmd.Process.Signal(os.Kill)
-		c.mu.Unlock()
-		<-done
-		if c.t.Failed() {
-			c.t.Logf("the program says:\n%s", c.log.String())
-		}
-	})
-	return func() {
-		for deadline := time.Now().Add(20 * time.Second); ; {
-			conn, err := net.Dial("tcp", c.listen)
-			if err == nil {
-				conn.Close()
-				return
-			}
-			if time.Now().After(deadline) {
-				c.t.Fatalf("the program does not listen: %v", err)
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
-	}
-}
-
-type locked struct {
-	mu *sync.Mutex
-	w  *strings.Builder
-}
-
-func (l *locked) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(b)
-}
-
 func (c *cell) run() {
-	c.supervise()()
+	for _, r := range c.replicas {
+		r.listens()
+	}
 	ctx, cancel := context.WithTimeout(c.t.Context(), 3*time.Minute)
 	defer cancel()
 	var wg sync.WaitGroup
@@ -266,9 +196,7 @@ func gridRead(u *sim.Follower) string {
 func (c *cell) whole(u *sim.Follower) bool { return strings.Contains(gridRead(u), "（完）") }
 
 func (c *cell) judge(u *sim.Follower, question, takes string, asked time.Time) {
-	c.mu.Lock()
-	kills := slices.Clone(c.kills)
-	c.mu.Unlock()
+	kills := c.replicas[0].killed()
 	fail := func(format string, args ...any) {
 		c.t.Helper()
 		var chat []string
@@ -288,8 +216,8 @@ func (c *cell) judge(u *sim.Follower, question, takes string, asked time.Time) {
 		if e.From != sim.FromWeChat {
 			continue
 		}
-		// In the window in which the process died there was none to answer.
-		excused := slices.ContainsFunc(kills, func(at time.Time) bool { late := e.At.Sub(at); return late < 5*time.Second && late > -time.Second })
+		// In the window in which the only process died there was none to answer.
+		excused := len(c.replicas) == 1 && slices.ContainsFunc(kills, func(at time.Time) bool { late := e.At.Sub(at); return late < 5*time.Second && late > -time.Second })
 		if !excused {
 			fail("a fault notice")
 		}
