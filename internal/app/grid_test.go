@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wenzihq/wenzi/internal/store"
 	"github.com/wenzihq/wenzi/internal/store/pgtest"
 	"github.com/wenzihq/wenzi/oa/sim"
 )
@@ -118,7 +119,9 @@ func newCell(t *testing.T, place string, hit, replicas int, pushes bool) *cell {
 	}
 	args := []string{"--bot", write(t, "bot.yaml", bot.String()), "--api-url", world.URL, "--timeout-budget=-1"}
 	if replicas > 1 {
-		args = append(args, "--database", pgtest.Schema(t))
+		database := pgtest.Schema(t)
+		prepare(t, database)
+		args = append(args, "--database", database)
 	}
 	for i := range replicas {
 		var env []string
@@ -130,6 +133,24 @@ func newCell(t *testing.T, place string, hit, replicas int, pushes bool) *cell {
 	front.Config.Handler = newBalancer(t, c.replicas...)
 	front.Start()
 	return c
+}
+
+// preparing is because migrations of one PostgreSQL, of whatever schema, wait for
+// each other, a second at a time.
+var preparing sync.Mutex
+
+// prepare makes the tables.
+func prepare(t *testing.T, database string) {
+	t.Helper()
+	preparing.Lock()
+	defer preparing.Unlock()
+	s, err := store.Open(t.Context(), store.Config{Database: database})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (c *cell) run() {
