@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -106,4 +107,34 @@ func TestReplicas(t *testing.T) {
 		t.Errorf("after the first server was killed the other says %q after %v, the model was asked %d times", got, took, model.Stats().Calls)
 	}
 	q.stop()
+}
+
+// Three servers that start at the same moment on one database, each of which asks
+// WeChat what the account may, get one access token between them, and use it.
+func TestReplicasShareAToken(t *testing.T) {
+	w := newWeChat(t, sim.AccountConfig{Kind: sim.CertifiedService})
+	database := pgtest.Schema(t)
+	bot := write(t, "bot.yaml", w.bot())
+	var replicas []*process
+	var started sync.WaitGroup
+	var mu sync.Mutex
+	for range 3 {
+		started.Go(func() {
+			p := serve(t, "--data", t.TempDir(), "--database", database, "--bot", bot, "--api-url", w.api)
+			mu.Lock()
+			defer mu.Unlock()
+			replicas = append(replicas, p)
+		})
+	}
+	started.Wait()
+	if len(replicas) < 3 {
+		t.FailNow()
+	}
+	replicas[0].waitUntil(func() bool { return w.calls("kf_list") >= 3 })
+	if n := w.calls("token_get_stable") + w.calls("token_get"); n != 1 {
+		t.Errorf("they have fetched %d access tokens", n)
+	}
+	for _, p := range replicas {
+		p.stop()
+	}
 }
