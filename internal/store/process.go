@@ -50,6 +50,15 @@ func (s *Store) Orphans(ctx context.Context, lease time.Duration, limit int) ([]
 	return s.answers(ctx, isUnfinished+" AND "+s.holderGone("$1")+" ORDER BY asked_at LIMIT $2", lease.Milliseconds(), limit)
 }
 
+// AskedBefore reports whether another process than the one that works on a turn
+// is not through with a question of the same follower that came before.
+func (s *Store) AskedBefore(ctx context.Context, id TurnID) (waits bool, err error) {
+	err = s.read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM answers JOIN
+			(SELECT turn AS later, account AS a, openid AS o, holder AS h, asked_at AS at FROM answers WHERE turn = $1) AS mine ON account = a AND openid = o
+		WHERE `+isUnfinished+` AND target IS NULL AND holder <> h AND (asked_at < at OR asked_at = at AND turn < later))`, id[:]).Scan(&waits)
+	return waits, unavailable(err)
+}
+
 // Unconfirmed returns up to limit turns asked before then whose reply was not
 // seen to be accepted, and whose process is gone, the oldest first.
 func (s *Store) Unconfirmed(ctx context.Context, before time.Time, lease time.Duration, limit int) ([]*Answer, error) {

@@ -800,6 +800,37 @@ func TestReplays(t *testing.T) {
 	}
 }
 
+// A follower's questions are answered one after the other wherever they arrive, so
+// that each is answered in the light of those before. Nobody else waits.
+func TestOrderElsewhere(t *testing.T) {
+	r := newReplicas(t, 2, secureAccount, Config{Budget: -1})
+	a, b := r.all[0], r.all[1]
+	var deliveries sync.WaitGroup
+	ask := func(p *replica, follower, question string) {
+		deliveries.Go(func() {
+			if got := p.bring(t, t.Context(), asks(follower, question)); got == unanswered {
+				t.Errorf("%s: no answer", question)
+			}
+		})
+		eventually(t, "the question is on record", func() bool {
+			var n int
+			return r.db.QueryRow("SELECT count(*) FROM answers WHERE question = $1", question).Scan(&n) == nil && n == 1
+		})
+	}
+	ask(a, "o1", "想 1500ms 100")
+	ask(b, "o1", "想 100ms 101")
+	ask(b, "o2", "想 100ms 102")
+	deliveries.Wait()
+	ready := func(question string) time.Time { _, row := r.turn(question); return row.ReadyAt }
+	first, second, other := ready("想 1500ms 100"), ready("想 100ms 101"), ready("想 100ms 102")
+	if second.Before(first) || second.Sub(first) > 2*time.Second {
+		t.Errorf("the second question is answered %v after the first", second.Sub(first))
+	}
+	if !other.Before(first) {
+		t.Errorf("somebody else waited for %v", other.Sub(first))
+	}
+}
+
 // The budget of deliberate time-outs is one for all.
 func TestBudgetIsShared(t *testing.T) {
 	r := newReplicas(t, 3, secureAccount, Config{Budget: 6, Deadline: 500 * time.Millisecond})

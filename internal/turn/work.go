@@ -166,8 +166,40 @@ func (e *Engine) merge(earlier, later *slow) {
 	release(true)
 }
 
-// start begins work on a turn.
+// start begins work on a turn, when other processes are through with what the
+// follower asked before.
 func (e *Engine) start(s *slow) {
+	if e.Alone || s.account.Guest {
+		e.startNow(s)
+	} else if !e.background(func() { e.awaitOthers(s); e.startNow(s) }) {
+		e.next(s)
+	}
+}
+
+// Questions of one follower wait for each other so long, wherever they are worked
+// on, and look so often.
+const (
+	longestWait = time.Minute
+	waitLook    = 250 * time.Millisecond
+)
+
+func (e *Engine) awaitOthers(s *slow) {
+	for began := time.Now(); time.Since(began) < longestWait; {
+		ctx, cancel := context.WithTimeout(e.ctx, waitLook)
+		waits, err := e.store.AskedBefore(ctx, s.id)
+		cancel()
+		if err != nil || !waits {
+			return
+		}
+		select {
+		case <-time.After(waitLook):
+		case <-e.ctx.Done():
+			return
+		}
+	}
+}
+
+func (e *Engine) startNow(s *slow) {
 	s.mu.Lock()
 	s.started = time.Now()
 	q := Question{Turn: s.id, Account: s.id.Account(), OpenID: s.openid, Text: s.question, Message: s.message, Remember: s.remembered}
