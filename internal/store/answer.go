@@ -118,20 +118,25 @@ func (c *writerConn) insertAnswers(ctx context.Context, turns []*request) error 
 		if a == nil || r.stored != nil {
 			continue
 		}
-		t := &r.turn
-		var page, target any
-		if a.Page != nil {
-			page = a.Page
-		}
-		if a.Target != (TurnID{}) {
-			target = a.Target[:]
-		}
-		if _, err := c.insertAnswer.ExecContext(ctx, t.ID[:], t.ID.Account(), t.OpenID, int64(t.State), clean(a.Holder), clean(a.Question), target,
-			clean(a.Token), page, a.Runs, stepLines(a.Timeline), flag(a.Remembered), millis(t.ArrivedAt)); err != nil {
+		if _, err := c.insertAnswer.ExecContext(ctx, r.turn.answerValues()...); err != nil {
 			return fmt.Errorf("insert the answer: %w", err)
 		}
 	}
 	return nil
+}
+
+// answerValues are the parameters of insertAnswer.
+func (t *Turn) answerValues() []any {
+	a := t.Answer
+	var page, target any
+	if a.Page != nil {
+		page = a.Page
+	}
+	if a.Target != (TurnID{}) {
+		target = a.Target[:]
+	}
+	return []any{t.ID[:], t.ID.Account(), t.OpenID, int64(t.State), clean(a.Holder), clean(a.Question), target,
+		clean(a.Token), page, a.Runs, stepLines(a.Timeline), flag(a.Remembered), millis(t.ArrivedAt)}
 }
 
 // Each of these is the condition of a small index, in the words of which it has

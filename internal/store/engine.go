@@ -32,6 +32,7 @@ type engine struct {
 	skipLocked   string             // ends the SELECT that claims rows
 	placeholder  func(n int) string // of the n-th parameter of a long statement
 	timeout      time.Duration      // of a transaction; 0: the engine gives up by itself
+	pipelined    bool               // sendRows inserts
 	keepConn     func(error) bool   // whether the connection is sound after this error
 	write        *sql.DB            // the writer takes its connection from here
 	read         *sql.DB
@@ -143,6 +144,7 @@ func openPostgres(c Config) (engine, error) {
 		skipLocked:   "FOR UPDATE SKIP LOCKED",
 		placeholder:  func(n int) string { return "$" + strconv.Itoa(n) },
 		timeout:      3 * time.Second,
+		pipelined:    true,
 		keepConn:     func(error) bool { return false },
 		write:        pool(1, "idle_in_transaction_session_timeout"),
 		read:         read,

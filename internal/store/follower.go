@@ -47,13 +47,17 @@ const touchFollower = `INSERT INTO followers AS f (account, openid, subscribed, 
 
 func (c *writerConn) touchFollowers(ctx context.Context, news []*request) error {
 	for _, r := range news {
-		t := &r.turn
-		at := millis(t.ArrivedAt)
-		if _, err := c.touchFollower.ExecContext(ctx, t.ID.Account(), t.OpenID, int64(t.Follow), t.Scene, at, at); err != nil {
+		if _, err := c.touchFollower.ExecContext(ctx, r.turn.followerValues()...); err != nil {
 			return fmt.Errorf("note the follower: %w", err)
 		}
 	}
 	return nil
+}
+
+// followerValues are the parameters of touchFollower.
+func (t *Turn) followerValues() []any {
+	at := millis(t.ArrivedAt)
+	return []any{t.ID.Account(), t.OpenID, int64(t.Follow), t.Scene, at, at}
 }
 
 const (

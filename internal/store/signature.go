@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 	"math/bits"
 	"slices"
 	"strings"
@@ -54,9 +55,9 @@ func (s *Store) FirstBySignature(ctx context.Context, id TurnID, signature strin
 	return bytes.Equal(turn, id[:]), unavailable(err)
 }
 
-// insertSignatures notes what the fresh turns came with. In order, so that two
-// processes cannot wait for each other.
-func (s *Store) insertSignatures(ctx context.Context, c *writerConn, batch []*request) error {
+// signatures are the statements that note what the fresh turns came with. In
+// order, so that two processes cannot wait for each other.
+func (s *Store) signatures(batch []*request) iter.Seq2[string, []any] {
 	type row struct{ hash, turn []byte }
 	var rows []row
 	for _, r := range batch {
@@ -65,16 +66,26 @@ func (s *Store) insertSignatures(ctx context.Context, c *writerConn, batch []*re
 		}
 	}
 	slices.SortFunc(rows, func(a, b row) int { return cmp.Or(bytes.Compare(a.hash, b.hash), bytes.Compare(a.turn, b.turn)) })
-	for len(rows) > 0 {
-		n := 1 << (bits.Len(uint(len(rows))) - 1) // few different statements
-		args := make([]any, 0, 2*n)
-		for _, r := range rows[:n] {
-			args = append(args, r.hash, r.turn)
+	return func(yield func(string, []any) bool) {
+		for len(rows) > 0 {
+			n := 1 << (bits.Len(uint(len(rows))) - 1) // few different statements
+			args := make([]any, 0, 2*n)
+			for _, r := range rows[:n] {
+				args = append(args, r.hash, r.turn)
+			}
+			if !yield(s.insertSignaturesStatement(n), args) {
+				return
+			}
+			rows = rows[n:]
 		}
-		if _, err := c.conn.ExecContext(ctx, s.insertSignaturesStatement(n), args...); err != nil {
+	}
+}
+
+func (s *Store) insertSignatures(ctx context.Context, c *writerConn, batch []*request) error {
+	for statement, args := range s.signatures(batch) {
+		if _, err := c.conn.ExecContext(ctx, statement, args...); err != nil {
 			return fmt.Errorf("note signatures: %w", err)
 		}
-		rows = rows[n:]
 	}
 	return nil
 }

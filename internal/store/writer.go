@@ -131,7 +131,11 @@ func (s *Store) writeBatch(batch []*request) error {
 		news, failed = s.writeRows(ctx, c, turns, sets, oneByOne)
 		return failed
 	}
-	err = c.transact(ctx, write)
+	if s.pipelined {
+		err = c.finish(ctx, write)
+	} else {
+		err = c.transact(ctx, write)
+	}
 	if failed != nil && !c.broken {
 		if deadlocked(failed) {
 			time.Sleep(deadlockPause)
@@ -156,6 +160,12 @@ func (s *Store) writeBatch(batch []*request) error {
 // be undone. Without them few statements do. Otherwise the batch fails, to be
 // written one by one; so it is if another process was in the way after all.
 func (s *Store) writeRows(ctx context.Context, c *writerConn, turns, sets []*request, oneByOne bool) (news []*request, err error) {
+	if s.pipelined && !oneByOne {
+		if news, err = s.sendRows(ctx, c, turns); err != nil {
+			return nil, err
+		}
+		return news, s.applyAll(ctx, c, sets)
+	}
 	insert, apply := c.insertAll, s.applyAll
 	if oneByOne {
 		insert, apply = c.insertEach, s.applyEach
@@ -208,6 +218,8 @@ type writerConn struct {
 	// database/sql takes about as long for the parameters as SQLite for the rows.
 	insert [maxInsertBits]driver.Stmt
 	args   []driver.NamedValue
+
+	insertText [maxInsertBits]string // of the statements, for pipelines
 
 	broken bool
 }
@@ -278,6 +290,11 @@ func (c *writerConn) transact(ctx context.Context, f func() error) error {
 	if _, err := c.begin.ExecContext(ctx); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
+	return c.finish(ctx, f)
+}
+
+// finish is transact where f begins the transaction.
+func (c *writerConn) finish(ctx context.Context, f func() error) error {
 	c.news.begin()
 	err := f()
 	if err == nil {
