@@ -42,6 +42,7 @@ start() { # number of replicas; 0: the bare server
 		return
 	fi
 	for i in $(seq "$1"); do
+		: >"$dir/out$i"
 		taskset -c 0 "$dir/wenzi" serve --listen 127.0.0.1:1920"$i" --data "$dir/data$i" --database "$database" \
 			--bot "$dir/bot.yaml" --log-level warn >"$dir/out$i" &
 		pids="$pids $!" ports="$ports 1920$i"
