@@ -103,7 +103,7 @@ func (s *Store) ForgetSignatures(ctx context.Context) error {
 	for n := int64(rowsAStep); n == rowsAStep; {
 		err := s.do(ctx, func(ctx context.Context, c *sql.Conn) error {
 			result, err := c.ExecContext(ctx, `DELETE FROM signatures WHERE hash IN
-				(SELECT hash FROM signatures WHERE expires_at <= `+s.clock()+` LIMIT $1 `+s.skipLocked+`)`, rowsAStep)
+				(SELECT hash FROM signatures WHERE expires_at <= (SELECT `+s.clock()+`) LIMIT $1 `+s.skipLocked+`)`, rowsAStep)
 			if err != nil {
 				return err
 			}
