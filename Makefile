@@ -1,13 +1,14 @@
 # make test    everything CI runs; installs what it needs on Debian
 # make check   gofmt, vet, lint only
 # make bench   the speed figures of docs/benchmarks.md
+# make bench-replicas, make bench-growth   those of PostgreSQL and of many accounts
 # make build   bin/wenzi
 
 GO        ?= go
 FUZZTIME  ?= 5s
 LINT       = $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: test check unit fuzz bench build deps
+.PHONY: test check unit fuzz bench bench-replicas bench-growth build deps
 
 test: deps check unit fuzz
 
@@ -34,6 +35,12 @@ fuzz:
 
 bench:
 	bench/run.sh
+
+bench-replicas:
+	bench/replicas.sh
+
+bench-growth:
+	bench/growth.sh
 
 build:
 	$(GO) build -o bin/wenzi ./cmd/wenzi
