@@ -58,7 +58,7 @@ CREATE TEMP TABLE new AS
 SELECT i, account, at, 'oGrown' || substr(md5(account || '/' || i / 10000 % 20), 1, 22) AS openid,
 	decode(lpad(to_hex(account), 10, '0') || lpad(to_hex(at / 1000), 8, '0') || lpad(to_hex(i), 8, '0') || substr(md5(i::text), 1, 14), 'hex') AS id
 FROM (SELECT i, ids[1 + i * 7919::bigint % cardinality(ids)] AS account,
-		(extract(epoch FROM now()) * 1000)::bigint - (:turns - i) * 2592 AS at
+		(extract(epoch FROM now()) * 1000)::bigint - (:turns - i) * 2592::bigint AS at
 	FROM (SELECT array_agg(id ORDER BY id) AS ids FROM accounts) AS a, generate_series(1, :turns) AS i) AS n;
 INSERT INTO turns (id, openid, kind, message, state, reply, decided_by, note, arrived_at, answered_at)
 SELECT id, openid, 'text',
