@@ -29,7 +29,7 @@ echo '  - {path: a'$accounts', token: loadgentoken, mode: plain}' >>"$dir/more.y
 ms() { echo $((($(date +%s%N) - $1) / 1000000)); }
 begin() { date +%s%N; }
 say() { echo "* $1"; }
-size() { "$psql" -XAtc "SELECT pg_total_relation_size('$1')" "$grown"; }
+row() { "$psql" -XAtc "SELECT pg_total_relation_size('$1') / count(*) FROM $1" "$grown"; }
 memory() { awk '/^VmRSS/ {printf "%.0f MB", $2 * 1024 / 1e6}' "/proc/${pids##* }/status"; }
 serve() { # empty or grown, postgres or sqlite: a replica as it starts on what is there
 	case $1-$2 in
@@ -84,8 +84,7 @@ SELECT decode(md5(i::text), 'hex'), id, (extract(epoch FROM now()) * 1000)::bigi
 SQL
 "$psql" -Xqc 'VACUUM ANALYZE' "$grown"
 say "the database filled with $turns turns: $(ms "$t") ms"
-rows=$("$psql" -XAtc 'SELECT count(*) FROM answers' "$grown")
-say "PostgreSQL, with indexes: $(($(size turns) / turns)) bytes a turn, $(($(size answers) / rows)) an answer, $(($(size followers) * 5 / turns)) a follower, $(($(size signatures) / 300000)) a signature"
+say "PostgreSQL, with indexes: $(row turns) bytes a turn, $(row answers) an answer, $(row followers) a follower, $(row signatures) a signature"
 t=$(begin)
 "$dir/wenzi" migrate --from "$grown" --to sqlite --data "$dir/grown" >/dev/null
 say "all of it copied to SQLite: $(ms "$t") ms, $(($(cat "$dir"/grown/*.db | wc -c) / 1000000)) MB there, $(($("$psql" -XAtc 'SELECT pg_database_size(current_database())' "$grown") / 1000000)) MB in PostgreSQL"
