@@ -52,6 +52,7 @@ var failpoints = []struct {
 }
 
 func TestGrid(t *testing.T) {
+	t.Parallel() // beside the tests under load, which wait as much
 	for _, replicas := range []int{1, 2} {
 		for _, f := range failpoints {
 			for _, pushes := range []bool{false, true} {
@@ -173,6 +174,12 @@ func (c *cell) run() {
 		})
 	}
 	wg.Wait()
+}
+
+func (s *supervised) killed() []time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.kills)
 }
 
 // read does what a patient follower does to read the whole answer: waits for

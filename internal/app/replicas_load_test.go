@@ -143,6 +143,9 @@ func (h *household) dump(where string) string {
 		}
 		b.WriteString(line)
 	}
+	if err := rows.Err(); err != nil {
+		h.t.Fatal(err)
+	}
 	return b.String()
 }
 

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"log"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -12,7 +12,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -111,12 +110,6 @@ func (s *supervised) logged() string {
 	return s.log.String()
 }
 
-func (s *supervised) killed() []time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.kills)
-}
-
 // end ends the program, and waits until another one has been started.
 func (s *supervised) end(sig os.Signal) {
 	s.t.Helper()
@@ -171,7 +164,7 @@ func newBalancer(t *testing.T, replicas ...*supervised) http.Handler {
 		Transport: b,
 		// WeChat gets no byte, and delivers again.
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
-		ErrorLog:     log.New(io.Discard, "", 0),
+		ErrorLog:     slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 	}
 }
 

@@ -3,6 +3,7 @@
 package pgtest
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -34,7 +35,7 @@ func Start(t testing.TB) *Server {
 	} else if s.bin == "" {
 		t.Skip("PostgreSQL's initdb and pg_ctl are not here")
 	}
-	dir, err := os.MkdirTemp("", "wenzi-postgres-") // t.TempDir is closed to PostgreSQL's own user
+	dir, err := os.MkdirTemp("", "wenzi-postgres-") //nolint:usetesting // t.TempDir is closed to PostgreSQL's own user
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,16 +102,14 @@ func (s *Server) run(program string, args ...string) error {
 	cmd := exec.Command(filepath.Join(s.bin, program), args...)
 	cmd.Dir = s.dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.as}
-	out, err := os.CreateTemp("", "wenzi-postgres-said-") // a pipe would be held open by the server
+	said, err := os.Create(filepath.Join(s.dir, program+".log")) // a pipe would be held open by the server
 	if err != nil {
 		return err
 	}
-	defer os.Remove(out.Name())
-	defer out.Close()
-	cmd.Stdout, cmd.Stderr = out, out
-	if err := cmd.Run(); err != nil {
-		said, _ := os.ReadFile(out.Name())
-		return fmt.Errorf("%s: %w: %s", program, err, said)
+	cmd.Stdout, cmd.Stderr = said, said
+	if err := errors.Join(cmd.Run(), said.Close()); err != nil {
+		text, _ := os.ReadFile(said.Name())
+		return fmt.Errorf("%s: %w: %s", program, err, text)
 	}
 	return nil
 }
