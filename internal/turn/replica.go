@@ -180,16 +180,14 @@ func (e *Engine) release(s *slow) {
 }
 
 // read reads what is on record of a turn. The answer is nil where there is none
-// any more.
+// any more, and never newer than the turn: of a turn that has a reply by now, the
+// reply is known.
 func (e *Engine) read(ctx context.Context, id store.TurnID) (*store.Turn, *store.Answer, error) {
-	t, err := e.store.Turn(ctx, id)
-	if err != nil {
+	row, err := e.store.Answer(ctx, id)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, nil, err
 	}
-	row, err := e.store.Answer(ctx, id)
-	if errors.Is(err, store.ErrNotFound) {
-		err = nil
-	}
+	t, err := e.store.Turn(ctx, id)
 	return t, row, err
 }
 
