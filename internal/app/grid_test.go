@@ -22,7 +22,7 @@ import (
 // between every two steps. The program is this test binary, built with the tag
 // "failpoints"; where WENZI_FAILPOINT says, it dies as by kill -9, and is
 // started again at once, as systemd would. Where there are two replicas every
-// delivery reaches any of them, and one dies.
+// delivery reaches any of them, and each dies once.
 
 // answerTimes are those of the questions that every cell of the grid asks.
 var answerTimes = []string{"100ms", "4.3s", "4.7s", "9.5s", "12s", "14.3s", "14.8s", "30s"}
@@ -52,23 +52,22 @@ var failpoints = []struct {
 }
 
 func TestGrid(t *testing.T) {
-	t.Parallel() // beside the tests under load, which wait as much
-	for _, replicas := range []int{1, 2} {
-		for _, f := range failpoints {
-			for _, pushes := range []bool{false, true} {
-				if pushes && !f.pushes || !pushes && !f.riding {
+	for _, f := range failpoints {
+		for _, pushes := range []bool{false, true} {
+			if pushes && !f.pushes || !pushes && !f.riding {
+				continue
+			}
+			// When it comes there for the first time, or the fourth. Of two replicas one
+			// does this, the other that.
+			for _, hits := range [][]int{{1}, {4}, {1, 4}} {
+				if f.place == "" && len(hits) == 1 && hits[0] > 1 {
 					continue
 				}
-				for _, hit := range []int{1, 4} {
-					if f.place == "" && hit > 1 {
-						continue
-					}
-					name := fmt.Sprintf("%d replicas %s %d push %v", replicas, f.place, hit, pushes)
-					t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
-						t.Parallel()
-						newCell(t, f.place, hit, replicas, pushes).run()
-					})
-				}
+				name := fmt.Sprintf("%d replicas %s %v push %v", len(hits), f.place, hits, pushes)
+				t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
+					t.Parallel()
+					newCell(t, f.place, hits, pushes).run()
+				})
 			}
 		}
 	}
@@ -80,13 +79,13 @@ type cell struct {
 	platform *sim.Platform
 	model    *sim.Model
 	accounts []*sim.Account
-	replicas []*supervised // the first one dies
+	replicas []*supervised
 }
 
 const gridAnswer = "先说结论：可以。第一，材料要齐，身份证和申请表各一份。第二，窗口周一到周五开，下午五点前到。" +
 	"第三，办好以后三个工作日内会有短信通知。如果还有不明白的地方，可以再问我。最后祝你顺利。（完）"
 
-func newCell(t *testing.T, place string, hit, replicas int, pushes bool) *cell {
+func newCell(t *testing.T, place string, hits []int, pushes bool) *cell {
 	c := &cell{t: t, platform: sim.New(sim.Settings{MarkFailures: -1}), model: &sim.Model{}}
 	t.Cleanup(c.platform.Close)
 	if err := c.model.Set(sim.ModelSettings{Text: gridAnswer}); err != nil {
@@ -119,14 +118,14 @@ func newCell(t *testing.T, place string, hit, replicas int, pushes bool) *cell {
 		fmt.Fprintf(&bot, "    rules: [{text: 在吗, reply: 在}]\n    model: {provider: openai-compatible, base_url: %s/v1, key: sk-grid, name: \"sim,delay=%s\"}\n", world.URL, takes)
 	}
 	args := []string{"--bot", write(t, "bot.yaml", bot.String()), "--api-url", world.URL, "--timeout-budget=-1"}
-	if replicas > 1 {
+	if len(hits) > 1 {
 		database := pgtest.Schema(t)
 		prepare(t, database)
 		args = append(args, "--database", database)
 	}
-	for i := range replicas {
+	for _, hit := range hits {
 		var env []string
-		if place != "" && i == 0 {
+		if place != "" {
 			env = []string{fmt.Sprintf("WENZI_FAILPOINT=%s:%d", place, hit)}
 		}
 		c.replicas = append(c.replicas, supervise(t, env, args...))
@@ -224,7 +223,11 @@ func gridRead(u *sim.Follower) string {
 func (c *cell) whole(u *sim.Follower) bool { return strings.Contains(gridRead(u), "（完）") }
 
 func (c *cell) judge(u *sim.Follower, question, takes string, asked time.Time) {
-	kills := c.replicas[0].killed()
+	var kills []time.Time
+	for _, r := range c.replicas {
+		kills = append(kills, r.killed()...)
+	}
+	slices.SortFunc(kills, time.Time.Compare)
 	fail := func(format string, args ...any) {
 		c.t.Helper()
 		var chat []string
@@ -233,7 +236,12 @@ func (c *cell) judge(u *sim.Follower, question, takes string, asked time.Time) {
 		}
 		c.t.Errorf("%s: %s\n%s", takes, fmt.Sprintf(format, args...), strings.Join(chat, "\n"))
 	}
-	if got := gridRead(u); got != gridAnswer {
+	// Where a process dies within seconds of a part of the answer, nobody knows
+	// whether that has arrived, and it is shown again.
+	again := len(c.replicas) > 1 && slices.ContainsFunc(u.Chat(), func(e sim.Entry) bool {
+		return e.From == sim.FromAccount && slices.ContainsFunc(kills, func(at time.Time) bool { d := at.Sub(e.At); return d > 0 && d < 7*time.Second })
+	})
+	if got := gridRead(u); got != gridAnswer && !(again && strings.HasSuffix(got, gridAnswer)) {
 		fail("lost or doubled: the follower read %q", got)
 	}
 	stats := c.model.Stats()
@@ -244,8 +252,12 @@ func (c *cell) judge(u *sim.Follower, question, takes string, asked time.Time) {
 		if e.From != sim.FromWeChat {
 			continue
 		}
-		// In the window in which the only process died there was none to answer.
-		excused := len(c.replicas) == 1 && slices.ContainsFunc(kills, func(at time.Time) bool { late := e.At.Sub(at); return late < 5*time.Second && late > -time.Second })
+		// In the window in which the only process died, or both at once, there was none
+		// to answer.
+		excused := slices.ContainsFunc(kills, func(at time.Time) bool { late := e.At.Sub(at); return late < 5*time.Second && late > -time.Second })
+		if len(c.replicas) > 1 {
+			excused = excused && len(kills) > 1 && kills[1].Sub(kills[0]) < time.Second
+		}
 		if !excused {
 			fail("a fault notice")
 		}

@@ -63,6 +63,15 @@ func (e *Engine) fetch(ctx context.Context, a Account, r *oa.Request) (wanted, b
 		e.told(ctx, row)
 		return wanted{say: textExpired}, true
 	}
+	if byToken && row.State == store.Waiting && row.Sending == sendingReply {
+		// The link was in the reply, which has arrived then.
+		e.background(func() {
+			err := e.store.Apply(e.ctx, store.Change{ID: row.Turn, From: []store.State{store.Waiting}, Sending: new("")})
+			if err != nil && !errors.Is(err, store.ErrConflict) {
+				e.log.Warn("that a reply was accepted is not on record yet", "turn", row.Turn, "error", err)
+			}
+		})
+	}
 	return wanted{target: e.load(row, a)}, true
 }
 

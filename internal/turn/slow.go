@@ -145,7 +145,11 @@ func (e *Engine) deliver(ctx context.Context, s *slow, r *oa.Request) (oa.Reply,
 		case e.ready(s):
 			s.claiming = true
 			s.mu.Unlock()
-			if !e.claim(commit, s, r, false, last) {
+			settled := e.claim(commit, s, r, wholeAnswer, last && !e.pushes(s))
+			if !settled && last && e.pushes(s) && acquire(ctx, s) {
+				settled = e.claim(commit, s, r, holdingText, last)
+			}
+			if !settled {
 				return oa.Reply{}, oa.ErrUnanswered
 			}
 			continue
@@ -159,11 +163,13 @@ func (e *Engine) deliver(ctx context.Context, s *slow, r *oa.Request) (oa.Reply,
 			s.claiming = true
 			s.mu.Unlock()
 			settled := false
-			if e.pushes(s) {
-				settled = e.promise(commit, s, last)
-			}
-			if !settled && (last || !e.pushes(s)) {
-				settled = e.claim(commit, s, r, true, last)
+			switch {
+			case !e.pushes(s):
+				settled = e.claim(commit, s, r, partOfAnswer, last)
+			case e.promise(commit, s, last):
+				settled = true
+			case last:
+				settled = e.claim(commit, s, r, holdingText, last)
 			}
 			if !settled {
 				return oa.Reply{}, oa.ErrUnanswered
@@ -256,14 +262,25 @@ func (e *Engine) composer(s *slow) composer {
 	return composer{token: source.token, fullURL: pageAddress(e.PublicURL, source.page), maxText: oa.MaxTextBytes, guest: s.account.Guest}
 }
 
+// claimed is what the deliveries of a turn are to get.
+type claimed int
+
+const (
+	wholeAnswer claimed = iota // or as much as fits
+	partOfAnswer
+	holdingText
+)
+
 // claim settles what the deliveries of the turn get, commits it, and only then
 // lets them have it (L4 of docs/slow-answers.md: who comes again gets the same
 // bytes). The caller has set s.claiming. It reports false while the store is
 // away: then nobody gets anything.
 //
 // The last delivery is answered even then: it is now or never. What it got is
-// put on record when the store is back.
-func (e *Engine) claim(ctx context.Context, s *slow, r *oa.Request, part, last bool) bool {
+// put on record when the store is back. An account that pushes does not give its
+// answer away without a record: another process may push it too.
+func (e *Engine) claim(ctx context.Context, s *slow, r *oa.Request, what claimed, last bool) bool {
+	part := what != wholeAnswer
 	if s.target != nil {
 		return e.claimFetch(ctx, s, r, part)
 	}
@@ -272,6 +289,8 @@ func (e *Engine) claim(ctx context.Context, s *slow, r *oa.Request, part, last b
 	ch := store.Change{ID: s.id, From: before(store.Answered), AnsweredAt: e.clock.now(), Steps: nil}
 	var made composed
 	switch {
+	case what == holdingText:
+		made = c.part("", s.shown)
 	case part:
 		made = c.part(s.text, s.shown)
 		s.step("part", fmt.Sprintf("%d bytes of the unfinished answer", len(made.shown)-len(s.shown)))
