@@ -27,7 +27,8 @@ check:
 
 unit:
 	scripts/with-postgres.sh $(GO) test -race -skip 'UnderLoad$$' ./...
-	scripts/with-postgres.sh $(GO) test -tags failpoints -parallel 26 -run '^TestGrid$$|UnderLoad$$' ./internal/app
+	scripts/with-postgres.sh $(GO) test -run 'UnderLoad$$' ./internal/app
+	scripts/with-postgres.sh $(GO) test -tags failpoints -parallel 22 -run '^TestGrid$$' ./internal/app
 	cd bench/loadgen && $(GO) test ./...
 
 fuzz:
