@@ -348,3 +348,9 @@ func (s *Store) CountOpen(ctx context.Context) (map[State]int64, error) {
 func (s *Store) ExpiredAnswers(ctx context.Context, now time.Time, limit int) ([]*Answer, error) {
 	return s.answers(ctx, isOpen+" AND state = $1 AND expires_at > 0 AND expires_at <= $2 ORDER BY expires_at LIMIT $3", int64(Waiting), millis(now), limit)
 }
+
+// Unpushed returns up to limit answers that were whole before then and are still
+// to be pushed.
+func (s *Store) Unpushed(ctx context.Context, before time.Time, limit int) ([]*Answer, error) {
+	return s.answers(ctx, isOpen+" AND state = $1 AND done = 1 AND ready_at <= $2 LIMIT $3", int64(Promised), millis(before), limit)
+}

@@ -182,6 +182,8 @@ func TestAnswersAreFoundByIndex(t *testing.T) {
 			{"Mailbox", func() error { return second(s.Mailbox(ctx, 1, "o100")) }, "answers_mailbox"},
 			{"Pendings", func() error { return second(s.Pendings(ctx)) }, "answers_mailbox"},
 			{"ExpiredAnswers", func() error { return second(s.ExpiredAnswers(ctx, time.UnixMilli(2_000_000), 500)) }, "answers_open"},
+			{"Unpushed", func() error { return second(s.Unpushed(ctx, time.UnixMilli(2_000_000), 500)) }, "answers_open"},
+			{"AskedBefore", func() error { return second(s.AskedBefore(ctx, TurnID([]byte("00000000000000000001")))) }, "answers_follower"},
 			{"Orphans", func() error { return second(s.Orphans(ctx, 4*time.Second, 500)) }, "answers_unfinished"},
 			{"Unconfirmed", func() error { return second(s.Unconfirmed(ctx, time.UnixMilli(1_050_000), 4*time.Second, 500)) }, "answers_unconfirmed"},
 			{"ForgetConversation", func() error { return s.ForgetConversation(ctx, 5, "o4") }, "answers_follower"},

@@ -51,11 +51,12 @@ func (s *Store) Orphans(ctx context.Context, lease time.Duration, limit int) ([]
 }
 
 // AskedBefore reports whether another process than the one that works on a turn
-// is not through with a question of the same follower that came before.
+// is not through with a question of the same follower that came before. Its
+// condition is isUnfinished, but in words that no index of all followers is in.
 func (s *Store) AskedBefore(ctx context.Context, id TurnID) (waits bool, err error) {
 	err = s.read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM answers JOIN
 			(SELECT turn AS later, account AS a, openid AS o, holder AS h, asked_at AS at FROM answers WHERE turn = $1) AS mine ON account = a AND openid = o
-		WHERE `+isUnfinished+` AND target IS NULL AND holder <> h AND (asked_at < at OR asked_at = at AND turn < later))`, id[:]).Scan(&waits)
+		WHERE (state + 0 = 10 OR state + 0 > 10 AND done = 0) AND target IS NULL AND holder <> h AND (asked_at < at OR asked_at = at AND turn < later))`, id[:]).Scan(&waits)
 	return waits, unavailable(err)
 }
 

@@ -97,6 +97,7 @@ func (e *Engine) Run(ctx context.Context) (lost int) {
 			}
 		case <-expire.C:
 			e.chore(ctx, "end the waiting of answers", e.expire)
+			e.chore(ctx, "save answers whose push is lost", e.rescue)
 			if !e.Alone {
 				e.chore(ctx, "forget old signatures", e.store.ForgetSignatures)
 			}

@@ -218,6 +218,26 @@ func (e *Engine) expire(ctx context.Context) error {
 	return nil
 }
 
+// pushLost is how long after an answer was whole its push is no longer tried,
+// whatever happened: all attempts together take minutes.
+const pushLost = 30 * time.Minute
+
+// rescue puts answers into the mailbox whose push is lost: its job was discarded
+// because processes died over it.
+func (e *Engine) rescue(ctx context.Context) error {
+	rows, err := e.store.Unpushed(ctx, e.clock.now().Add(-pushLost), sweepAtOnce)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		p := &push{engine: e, row: row, lane: laneKey{row.Turn.Account(), row.OpenID}}
+		if err := p.wait(ctx, "the push is lost"); err != nil && !errors.Is(err, store.ErrConflict) {
+			return err
+		}
+	}
+	return nil
+}
+
 // forgetFollower deletes what waits for somebody who has left, and what was
 // said (reference §6.1).
 func (e *Engine) forgetFollower(t *turn) {

@@ -2,6 +2,7 @@ package turn
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -165,4 +166,31 @@ func TestSorry(t *testing.T) {
 			})
 		}
 	}
+}
+
+// An answer whose push is lost for good, since processes died over it, ends up in
+// the mailbox.
+func TestLostPush(t *testing.T) {
+	p := &pushes{right: true}
+	slowTest(t, Config{}, p, func(t *testing.T, h *house) {
+		u := h.wechat.Follower()
+		u.Say("想 8s 60").Wait(t.Context())
+		time.Sleep(10 * time.Second)
+		for _, table := range []string{"answers", "turns"} { // as if its job had been discarded
+			h.exec(fmt.Sprintf("UPDATE %s SET state = %d", table, store.Promised))
+		}
+		h.exec("UPDATE answers SET shown = '', sending = 'push'")
+		time.Sleep(pushLost - time.Minute)
+		if got := h.turn(0).State; got != store.Promised {
+			t.Errorf("it is %v too early", got)
+		}
+		time.Sleep(2 * expireEvery)
+		if got := h.turn(0); got.State != store.Waiting {
+			t.Errorf("it is %v", got.State)
+		}
+		u.Say("在吗").Wait(t.Context())
+		if got := lastAnswer(u); !strings.Contains(got, "没收到吗") {
+			t.Errorf("the follower sees %q", got)
+		}
+	})
 }
