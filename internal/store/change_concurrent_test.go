@@ -1,6 +1,8 @@
 package store
 
 import (
+	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -10,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/wenzihq/wenzi/internal/store/pgtest"
 )
 
 // Callers share a commit, with each other and with those who record turns, and
@@ -207,5 +211,67 @@ func TestApplyAfterDeadlock(t *testing.T) {
 	}
 	if one, two := readRow(t, s, one.ID).Answer.Runs, readRow(t, s, two.ID).Answer.Runs; one != 2 || two != 2 {
 		t.Errorf("%d and %d runs", one, two)
+	}
+}
+
+// Two processes write batches that would wait for each other: a repeat and a new
+// turn here, that turn and a change of the first one there. Both are written.
+func TestBatchesThatWaitForEachOther(t *testing.T) {
+	c := Config{Database: pgtest.Schema(t)}
+	a, b := open(t, c), open(t, c)
+	first, between, last := slowTurn(1, 1), message(1, 2), message(1, 3)
+	between.OpenID = "slow"
+	record(t, a, first)
+	for _, statement := range []string{
+		"CREATE FUNCTION sleep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.4); RETURN NULL; END $$",
+		"CREATE TRIGGER sleep AFTER INSERT ON turns FOR EACH ROW WHEN (NEW.openid = 'slow') EXECUTE FUNCTION sleep()",
+	} {
+		if _, err := a.read.Exec(statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var writing sync.WaitGroup
+	// hold has what follows written in one batch, when it is let go.
+	hold := func(s *Store) (release func()) {
+		held, let := make(chan struct{}), make(chan struct{})
+		writing.Go(func() {
+			err := s.do(context.Background(), func(context.Context, *sql.Conn) error { close(held); <-let; return nil })
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		<-held
+		return func() { close(let) }
+	}
+	queue := func(s *Store, n int, write func() error) {
+		writing.Go(func() {
+			if err := write(); err != nil {
+				t.Error(err)
+			}
+		})
+		within(t, 10*time.Second, "it is queued", func() bool { return s.Stats().Queued == n })
+	}
+	recordIn := func(s *Store, turn *Turn) func() error {
+		return func() error { _, _, err := s.Record(context.Background(), turn); return err }
+	}
+	letA, letB := hold(a), hold(b)
+	queue(b, 1, recordIn(b, first))
+	queue(b, 2, recordIn(b, between))
+	queue(b, 3, recordIn(b, last))
+	queue(a, 1, recordIn(a, last))
+	queue(a, 2, func() error {
+		return a.Apply(context.Background(), Change{ID: first.ID, To: Promised})
+	})
+	letB()
+	time.Sleep(600 * time.Millisecond) // b has tried all at once, and holds the first turn
+	letA()
+	writing.Wait()
+	if got := readRow(t, a, first.ID); got.Answer.State != Promised || len(got.Turn.Repeats) != 1 {
+		t.Errorf("%+v with %d repeats", got.Answer, len(got.Turn.Repeats))
+	}
+	for _, s := range []*Store{a, b} {
+		if st := s.Stats(); st.Failures != 0 {
+			t.Errorf("%+v", st)
+		}
 	}
 }

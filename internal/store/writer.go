@@ -36,7 +36,9 @@ func (s *Store) writeAll() {
 		if batch[0].tx != nil {
 			batch[0].err = s.transact(batch[0])
 		} else {
-			s.report(batch, s.writeBatch(batch))
+			n, err := s.writeBatch(batch)
+			s.report(batch[:n], nil)
+			s.report(batch[n:], err)
 		}
 		for _, r := range batch {
 			r.done <- struct{}{}
@@ -73,6 +75,9 @@ func (s *Store) bound(ctx context.Context) (context.Context, context.CancelFunc)
 
 // report hands the outcome of a batch to its callers and to the statistics.
 func (s *Store) report(batch []*request, err error) {
+	if len(batch) == 0 {
+		return
+	}
 	var turns, repeats, changes int64
 	for _, r := range batch {
 		switch {
@@ -107,17 +112,41 @@ func (s *Store) report(batch []*request, err error) {
 	}
 }
 
-// writeBatch commits turns and changes.
-func (s *Store) writeBatch(batch []*request) error {
+// writeBatch commits turns and changes. It returns how many are committed, the
+// first of them as they are ordered then.
+func (s *Store) writeBatch(batch []*request) (n int, err error) {
+	// In order of id, so that two processes seldom wait for each other's rows on
+	// PostgreSQL. Stable, so that the first of a repeated delivery stays first.
+	slices.SortStableFunc(batch, compareRequests)
+	if err = s.writeTogether(batch); err == nil {
+		return len(batch), nil
+	}
+	if !deadlocked(err) {
+		return 0, err
+	}
+	// Who holds the rows of one turn only waits for nobody who waits for him.
+	for n = range batch {
+		for range deadlockTries {
+			time.Sleep(deadlockPause)
+			if err = s.writeTogether(batch[n : n+1]); !deadlocked(err) {
+				break
+			}
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+	return len(batch), nil
+}
+
+// writeTogether commits turns and changes in one transaction.
+func (s *Store) writeTogether(batch []*request) error {
 	ctx, cancel := s.bound(context.Background())
 	defer cancel()
 	c, err := s.connect(ctx)
 	if err != nil {
 		return err
 	}
-	// In order of id, so that two processes seldom wait for each other's rows on
-	// PostgreSQL. Stable, so that the first of a repeated delivery stays first.
-	slices.SortStableFunc(batch, compareRequests)
 	n := slices.IndexFunc(batch, func(r *request) bool { return r.changes != nil })
 	if n < 0 {
 		n = len(batch)
@@ -136,10 +165,7 @@ func (s *Store) writeBatch(batch []*request) error {
 	} else {
 		err = c.transact(ctx, write)
 	}
-	if failed != nil && !c.broken {
-		if deadlocked(failed) {
-			time.Sleep(deadlockPause)
-		}
+	if failed != nil && !c.broken && !deadlocked(failed) {
 		oneByOne = true
 		err = c.transact(ctx, write)
 	}
@@ -147,7 +173,7 @@ func (s *Store) writeBatch(batch []*request) error {
 		for _, r := range turns {
 			r.stored = nil
 		}
-		if c.broken || !s.keepConn(err) {
+		if c.broken || !s.keepConn(err) && !deadlocked(err) {
 			s.disconnect()
 		}
 		return err
@@ -187,7 +213,10 @@ func (s *Store) writeRows(ctx context.Context, c *writerConn, turns, sets []*req
 }
 
 // deadlockPause is for the other process to take what it waited for.
-const deadlockPause = 20 * time.Millisecond
+const (
+	deadlockPause = 20 * time.Millisecond
+	deadlockTries = 3
+)
 
 // compareRequests puts turns before changes.
 func compareRequests(a, b *request) int {

@@ -89,6 +89,11 @@ func (r *replicas) add() *replica {
 	database, c := r.database, r.config
 	p := &replica{wire: &wire{target: database.Host}, log: &syncBuffer{}}
 	r.t.Cleanup(p.wire.cut)
+	r.t.Cleanup(func() {
+		if r.t.Failed() {
+			r.t.Logf("a replica says:\n%s", p.log)
+		}
+	})
 	if err := p.wire.connect(); err != nil {
 		r.t.Fatal(err)
 	}
