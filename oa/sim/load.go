@@ -163,7 +163,7 @@ func newLoad(a *Account, c LoadConfig) (*load, error) {
 	a.p.mu.Lock()
 	defer a.p.mu.Unlock()
 	for range c.Followers {
-		t := &talker{follower: a.newFollower(a.p.openID()), subscribes: random.Float64() < c.Subscribe}
+		t := &talker{follower: a.newFollower(a.p.openID()), subscribes: random.Float64() < c.Subscribe, here: make(chan struct{})}
 		t.follower.keep = keptOfChat
 		if !t.subscribes {
 			t.follower.following, t.follower.since = true, a.p.now()
@@ -227,8 +227,12 @@ func (l *load) atRate(ctx context.Context, random *rand.Rand) {
 		}
 		t, due := l.talkers[i%len(l.talkers)], next
 		l.work.Go(func() {
-			if i < len(l.talkers) && l.arrive(ctx, t) {
-				due = time.Now()
+			if i < len(l.talkers) {
+				if l.arrive(ctx, t) {
+					due = time.Now()
+				}
+			} else if !t.isHere(ctx) {
+				return
 			}
 			l.ask(ctx, t, due, l.config.Others)
 		})

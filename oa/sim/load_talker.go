@@ -14,8 +14,9 @@ import (
 // talker is a follower who writes.
 type talker struct {
 	follower   *Follower
-	subscribes bool        // first of all
-	waits      []*question // for their answers, oldest first; guarded by tally.mu
+	subscribes bool          // first of all
+	here       chan struct{} // closed when the talker follows
+	waits      []*question   // for their answers, oldest first; guarded by tally.mu
 }
 
 // oldest is the question that has waited longest. tally.mu is held.
@@ -33,10 +34,22 @@ func (t *talker) stopWaiting(q *question) {
 
 // arrive follows the account, if the talker does not yet.
 func (l *load) arrive(ctx context.Context, t *talker) (subscribed bool) {
+	defer close(t.here)
 	if t.subscribes {
 		l.countEvent(t.follower.Subscribe().Wait(ctx))
 	}
 	return t.subscribes
+}
+
+// isHere waits until the talker follows the account: who does not can ask nothing.
+// It reports false when ctx ends first.
+func (t *talker) isHere(ctx context.Context) bool {
+	select {
+	case <-t.here:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // ask asks a question and does what is to be done until it is answered whole, or
