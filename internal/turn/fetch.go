@@ -78,6 +78,9 @@ func (e *Engine) fetch(ctx context.Context, a Account, r *oa.Request) (wanted, b
 // clockError is how far WeChat's clock may be ahead of this machine's.
 const clockError = time.Second
 
+// trustLimit leaves time to record the message, and to answer when that fails.
+const trustLimit = time.Second
+
 // trusted reports whether the message is surely its sender's. In plain mode
 // neither body nor OpenID is signed, and only the first message that a signature
 // brings is. A process that is alone knows of the others by itself (oa.WithMaxAge),
@@ -93,6 +96,8 @@ func (e *Engine) trusted(ctx context.Context, a Account, r *oa.Request) bool {
 	if e.Alone {
 		return signed > e.began.Add(clockError).Unix()
 	}
+	ctx, cancel := context.WithTimeout(ctx, trustLimit)
+	defer cancel()
 	account, err := a.ID(ctx)
 	if err != nil {
 		return false

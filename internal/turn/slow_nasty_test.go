@@ -156,3 +156,27 @@ func TestLastDeliveryWithoutStore(t *testing.T) {
 		})
 	}
 }
+
+// So it is when the store is away before the question is on record.
+func TestLastDeliveryOfUnrecordedQuestion(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fixture) {
+		defer f.run()()
+		s := f.serve(1, &thinker{runs: map[string]int{}})
+		if got := deliver(t, s, text("o1", 6, "你好")); got == unanswered {
+			t.Fatal("no answer")
+		}
+		body := text("o1", 7, "想 30s 100")
+		time.Sleep(10 * time.Second) // in which two deliveries did not arrive
+		unlock := f.lock()
+		begin := time.Now()
+		got := deliver(t, s, body)
+		if took := time.Since(begin); got == unanswered || content(t, got) != "抱歉" || took > 4500*time.Millisecond {
+			t.Errorf("after %v: %q", took, got)
+		}
+		unlock()
+		time.Sleep(2 * lookEvery)
+		if f.Held() != 0 || len(f.turns(1)) != 2 {
+			t.Errorf("%d held, %d turns on record", f.Held(), len(f.turns(1)))
+		}
+	})
+}

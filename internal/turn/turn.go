@@ -327,9 +327,7 @@ func (e *Engine) begin(ctx context.Context, t *turn, r *oa.Request, question str
 		if e.leaveToOthers(t, r) {
 			return oa.ErrUnanswered
 		}
-		answer, _ := e.ask(func(r *oa.Request) (Answer, error) { return t.account.Robot.Sorry(r), nil }, r)
-		e.finish(t, r, answer)
-		return e.settle(ctx, t)
+		return e.apologize(ctx, t, r)
 	}
 	account, err := t.account.ID(ctx)
 	if err != nil {
@@ -361,6 +359,9 @@ func (e *Engine) begin(ctx context.Context, t *turn, r *oa.Request, question str
 		if e.away.CompareAndSwap(false, true) {
 			e.log.Error("the store is unavailable; what needs no store is answered from memory until it is back", "error", err)
 		}
+		if e.patience(t.account.Key).age(r.Arrived, t.createTime) >= lastAge {
+			return e.apologize(ctx, t, r)
+		}
 		return oa.ErrUnanswered
 	}
 	if !fresh {
@@ -377,6 +378,14 @@ func (e *Engine) begin(ctx context.Context, t *turn, r *oa.Request, question str
 		e.enqueue(s)
 	}
 	return nil
+}
+
+// apologize answers a question that cannot be recorded.
+func (e *Engine) apologize(ctx context.Context, t *turn, r *oa.Request) error {
+	answer, _ := e.ask(func(r *oa.Request) (Answer, error) { return t.account.Robot.Sorry(r), nil }, r)
+	t.record.State = store.Answered
+	e.finish(t, r, answer)
+	return e.settle(ctx, t)
 }
 
 // leaveToOthers reports whether a question that cannot be recorded here is left
