@@ -318,6 +318,18 @@ func (e *Engine) doubt(id store.TurnID) {
 	}
 }
 
+// accepted notes that a reply was, which another process has made and may not have
+// lived to hand out: a repeat got it here.
+func (e *Engine) accepted(id store.TurnID) {
+	row, err := e.store.Answer(e.ctx, id)
+	if err == nil && row.Sending == sendingReply {
+		err = e.store.Apply(e.ctx, store.Change{ID: id, From: []store.State{row.State}, Holder: row.Holder, Sending: new("")})
+	}
+	if err != nil && !errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrConflict) {
+		e.log.Warn("that a reply was accepted is not on record; the follower may be offered the answer again", "turn", id, "error", err)
+	}
+}
+
 // saveDrafts puts on record what there is of an unfinished answer shortly before
 // deliveries are decided on, so that any process can show it.
 func (e *Engine) saveDrafts(s *slow, saved string) {

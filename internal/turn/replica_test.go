@@ -736,6 +736,23 @@ func TestReplyOfAVanishedReplica(t *testing.T) {
 	}
 }
 
+// A replica vanishes with a reply; another one hands it out to the repeat, and
+// knows that it was accepted.
+func TestReplyIsHandedOutElsewhere(t *testing.T) {
+	r := newReplicas(t, 2, secureAccount, Config{Budget: -1})
+	a, b := r.all[0], r.all[1]
+	body := asks("o1", "想 100ms 60")
+	got := a.bring(t, t.Context(), body)
+	a.wire.cut()
+	if again := b.bring(t, t.Context(), body); got == unanswered || again != got {
+		t.Errorf("the repeat gets %q", again)
+	}
+	eventually(t, "the reply is confirmed", func() bool { _, row := r.turn("想 100ms 60"); return row.Sending == "" })
+	if state := r.state("想 100ms 60"); state != store.Answered {
+		t.Errorf("the turn is %v", state)
+	}
+}
+
 // In plain mode a signature is used once, by whatever replica, also by one that
 // came later: who has captured one can neither fetch nor be remembered.
 func TestCapturedSignature(t *testing.T) {

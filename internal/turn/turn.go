@@ -420,6 +420,7 @@ func (e *Engine) newSlow(ctx context.Context, t *turn, r *oa.Request, account in
 func (e *Engine) attach(ctx context.Context, t *turn, stored *store.Turn) error {
 	if stored.State != store.Working {
 		t.record.Reply = stored.Reply
+		e.later(confirmAfter, func() { e.accepted(stored.ID) })
 		return nil
 	}
 	s, err := e.find(ctx, stored.ID, t.account)
