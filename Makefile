@@ -28,7 +28,8 @@ check:
 unit:
 	scripts/with-postgres.sh $(GO) test -race -skip 'UnderLoad$$' ./...
 	scripts/with-postgres.sh $(GO) test -run 'UnderLoad$$' ./internal/app
-	scripts/with-postgres.sh $(GO) test -tags failpoints -parallel 22 -run '^TestGrid$$' ./internal/app
+	$(GO) test -tags failpoints -parallel 26 -run '^TestGrid$$/^1_' ./internal/app
+	scripts/with-postgres.sh $(GO) test -tags failpoints -parallel 10 -run '^TestGrid$$/^2_' ./internal/app
 	cd bench/loadgen && $(GO) test ./...
 
 fuzz:

@@ -30,9 +30,12 @@ type supervised struct {
 	mu     sync.Mutex
 	cmd    *exec.Cmd
 	kills  []time.Time // those it died of
+	downs  []interval  // in which it did not listen
 	ending bool
 	log    strings.Builder
 }
+
+type interval struct{ from, to time.Time } // to is zero while it lasts
 
 // supervise starts `wenzi serve`. The environment is that of the first start.
 func supervise(t *testing.T, env []string, args ...string) *supervised {
@@ -90,11 +93,29 @@ func (s *supervised) keep(cmd *exec.Cmd) {
 		if ending {
 			return
 		}
+		s.mu.Lock()
+		s.downs = append(s.downs, interval{from: time.Now()})
+		down := len(s.downs) - 1
+		s.mu.Unlock()
 		if status.ExitStatus() == 1 { // it could not start
 			time.Sleep(200 * time.Millisecond)
 		}
 		cmd = s.start(nil)
+		go s.up(down)
 	}
+}
+
+// up notes when the program listens again.
+func (s *supervised) up(down int) {
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if conn, err := net.Dial("tcp", s.listen); err == nil {
+			conn.Close()
+			break
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.downs[down].to = time.Now()
 }
 
 // Write takes what the program says.
