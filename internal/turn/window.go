@@ -140,7 +140,7 @@ func (p *patience) ride(now time.Time, budget float64) bool {
 // longer than usual, on a busy disk, there is more time for them.
 const (
 	commitMargin = 250 * time.Millisecond
-	writeMargin  = 100 * time.Millisecond // when nobody waits for the commit any more
+	writeMargin  = 40 * time.Millisecond // when nobody waits for the commit any more
 	mostMargin   = 2 * time.Second
 	paceHalves   = 10 * time.Second // a slow commit counts half after so long
 )
