@@ -549,6 +549,24 @@ func TestOverlappingChanges(t *testing.T) {
 	f.want("second", f.says("token", "second"), "二")
 }
 
+// Who is told of a change finds the new accounts.
+func TestChanged(t *testing.T) {
+	f := start(t, HostingOff, testLimits)
+	var seen []string
+	f.Changed = func() {
+		for _, a := range f.Accounts() {
+			seen = append(seen, a.Path)
+		}
+	}
+	f.mustApply(false, plain("a", "token", "甲"))
+	if err := f.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"a", "a"}, seen); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestProbes(t *testing.T) {
 	bubble(t, HostingAuto, testLimits, func(t *testing.T, f *fixture) {
 		const secret = "SecretToken"

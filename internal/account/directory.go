@@ -58,6 +58,9 @@ type Config struct {
 	Alone bool
 	// Observe, if set, is called after every exchange.
 	Observe func(oa.Exchange)
+	// Changed, if set, is called when what [Directory.Accounts] returns has been
+	// read anew. It must not wait.
+	Changed func()
 	Log     *slog.Logger
 }
 
@@ -124,6 +127,9 @@ func (d *Directory) publish(stored []store.Account) {
 		next.order = append(next.order, e)
 	}
 	d.registered.Store(next)
+	if d.Changed != nil {
+		d.Changed()
+	}
 }
 
 func (d *Directory) entry(s store.Account) (*entry, error) {

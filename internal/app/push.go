@@ -33,7 +33,7 @@ type pushers struct {
 	store   *store.Store
 	baseURL string
 	log     *slog.Logger
-	changed chan struct{} // there is a new one
+	changed chan struct{} // there may be new ones
 
 	mu  sync.Mutex
 	all map[clientKey]*pusher
@@ -64,11 +64,15 @@ func (p *pushers) of(a account.Served) (turn.Pusher, error) {
 	}
 	made := &pusher{client: client, store: p.store, log: p.log.With("account", id)}
 	p.all[key] = made
+	return made, nil
+}
+
+// lookAgain has run look for accounts of which it is not known.
+func (p *pushers) lookAgain() {
 	select {
 	case p.changed <- struct{}{}:
 	default:
 	}
-	return made, nil
 }
 
 // run probes the accounts that are registered until ctx ends.

@@ -105,6 +105,7 @@ func (s *server) open(ctx context.Context) (err error) {
 		MaxAge:    s.MaxAge,
 		Alone:     s.Database == "",
 		Observe:   s.metrics.observe,
+		Changed:   s.pushers.lookAgain,
 		Log:       s.log,
 	})
 	if s.Bot != "" {
