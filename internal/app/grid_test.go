@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -81,7 +80,6 @@ type cell struct {
 	model    *sim.Model
 	accounts []*sim.Account
 	replicas []*supervised
-	notices  atomic.Int64 // that are not excused
 }
 
 const gridAnswer = "先说结论：可以。第一，材料要齐，身份证和申请表各一份。第二，窗口周一到周五开，下午五点前到。" +
@@ -268,12 +266,6 @@ func (c *cell) judge(u *sim.Follower, question, takes string, asked time.Time) {
 			excused = !slices.ContainsFunc(c.replicas, func(r *supervised) bool { return !r.down(e.At.Add(-time.Second), e.At) })
 		}
 		if excused {
-			continue
-		}
-		// With two replicas none is the aim. A few there still are, whose cause is not
-		// known yet.
-		if n := c.notices.Add(1); len(c.replicas) > 1 && n <= 2 {
-			c.t.Logf("%s: a fault notice", takes)
 			continue
 		}
 		fail("a fault notice")

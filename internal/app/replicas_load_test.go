@@ -99,22 +99,12 @@ func (h *household) load(d time.Duration) loads {
 }
 
 // judge checks what followers saw, and what is on record.
-func (h *household) judge(reports loads, outage bool) {
+func (h *household) judge(reports loads) {
 	h.t.Helper()
 	for path, r := range reports {
 		h.t.Logf("%-4s %5d questions, %d whole, %d in part, on delivery %v, fetched %d, pushed %d, notices %d, duplicates %d, lost %d; deliveries %d, %d problems; first content p50 %v p99 %v ms",
 			path, r.Messages, r.Whole, r.Partial, r.OnDelivery, r.ByFetch, r.ByPush, r.Notices, r.Duplicates, r.Lost, r.Deliveries, sum(r.Problems), r.FirstContent.P50, r.FirstContent.P99)
-		// None is the aim. What is let pass of slow answers is what is reached so far:
-		// one fault notice in a hundred under kills, where nothing is lost or doubled;
-		// one in ten, lost ones too, and one that is doubled, without a database.
-		notices, lost, doubled := 0, 0, 0
-		if path != "echo" {
-			notices = 1 + r.Messages/100
-		}
-		if path != "echo" && outage {
-			notices, lost, doubled = 1+r.Messages/10, 1+r.Messages/10, 1
-		}
-		if r.Notices > notices || r.Duplicates > doubled || r.Lost > lost || r.Whole+r.Notices+r.Lost < r.Messages {
+		if r.Notices+r.Duplicates+r.Lost > 0 || r.Whole < r.Messages {
 			h.t.Errorf("%s: %d questions, %d answered to the end; %d fault notices, %d duplicates, %d lost", path, r.Messages, r.Whole, r.Notices, r.Duplicates, r.Lost)
 		}
 	}
@@ -170,8 +160,7 @@ func (h *household) onRecord(reports loads) {
 	for h.count(`SELECT count(*) FROM answers WHERE `+unsettled) > 0 && time.Now().Before(deadline) {
 		time.Sleep(100 * time.Millisecond)
 	}
-	// Like the notices in judge: none is the aim.
-	if n := h.count(`SELECT count(*) FROM answers WHERE ` + unsettled); n > 5 {
+	if n := h.count(`SELECT count(*) FROM answers WHERE ` + unsettled); n > 0 {
 		h.t.Errorf("%d answers are not at their end:\n%s", n, h.dump(unsettled))
 	}
 	for path, r := range reports {
@@ -181,7 +170,7 @@ func (h *household) onRecord(reports loads) {
 			h.t.Errorf("%s: %d questions and taps, %d turns on record", path, want, n)
 		}
 		waiting := h.count(`SELECT count(*) `+of+` AND state = 12`, path)
-		if n := h.count(`SELECT count(*) `+of+` AND state NOT IN (1, 4, 5, 12)`, path); n > 1+r.Messages/50 { // answered, pushed, fetched, waiting
+		if n := h.count(`SELECT count(*) `+of+` AND state NOT IN (1, 4, 5, 12)`, path); n > 0 { // answered, pushed, fetched, waiting
 			h.t.Errorf("%s: %d turns have another end than an answer", path, n)
 		}
 		repeats := h.count(`SELECT coalesce(sum(length(repeats) - length(replace(repeats, chr(10), ''))), 0) `+of, path)
@@ -228,7 +217,7 @@ func TestReplicasAreKilledUnderLoad(t *testing.T) {
 	if kills < 3 || restarts < 3 {
 		t.Error("too few to tell")
 	}
-	h.judge(reports, false)
+	h.judge(reports)
 	h.onRecord(reports)
 }
 
@@ -282,7 +271,7 @@ func (h *household) settle(reports loads) {
 		r.Lost, r.Whole = max(r.Lost-told, 0), r.Whole+min(r.Lost, told)
 		reports[path] = r
 	}
-	h.judge(reports, true)
+	h.judge(reports)
 	h.onRecord(reports)
 }
 

@@ -48,7 +48,12 @@ func (e *Engine) fetch(ctx context.Context, a Account, r *oa.Request) (wanted, b
 		return wanted{}, false
 	}
 	lane := laneKey{id, follower(r.Message)}
-	if !byToken && e.Alone && e.isPending(lane) == 0 || !e.trusted(ctx, a, r) {
+	if !byToken && e.Alone && e.isPending(lane) == 0 {
+		return wanted{}, false
+	}
+	if trusted, err := e.trusted(ctx, a, r); err != nil {
+		return wanted{err: err}, true
+	} else if !trusted {
 		return wanted{}, false
 	}
 	row, err := e.findWaiting(ctx, lane, m.MenuID, byToken, word)
@@ -85,29 +90,25 @@ const trustLimit = time.Second
 // neither body nor OpenID is signed, and only the first message that a signature
 // brings is. A process that is alone knows of the others by itself (oa.WithMaxAge),
 // but of none that came before it was there; several ask the store.
-func (e *Engine) trusted(ctx context.Context, a Account, r *oa.Request) bool {
+func (e *Engine) trusted(ctx context.Context, a Account, r *oa.Request) (bool, error) {
 	if r.Account.Mode != oa.Plain {
-		return true
+		return true, nil
 	}
 	signed, err := strconv.ParseInt(r.Timestamp, 10, 64)
 	if err != nil || e.Replays {
-		return false
+		return false, nil
 	}
 	if e.Alone {
-		return signed > e.began.Add(clockError).Unix()
+		return signed > e.began.Add(clockError).Unix(), nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, trustLimit)
 	defer cancel()
 	account, err := a.ID(ctx)
 	if err != nil {
-		return false
+		return false, err
 	}
 	id := store.NewTurnID(account, r.Message.Head().CreateTime, uint64(r.MsgID()), r.Key())
-	first, err := e.store.FirstBySignature(ctx, id, r.Signature, time.Unix(signed, 0))
-	if err != nil {
-		e.log.Warn("whether a message is its sender's cannot be told; it gets neither memory nor mailbox", "turn", id, "error", err)
-	}
-	return first && err == nil
+	return e.store.FirstBySignature(ctx, id, r.Signature, time.Unix(signed, 0))
 }
 
 func isToken(s string) bool {
@@ -284,7 +285,10 @@ func (e *Engine) offer(ctx context.Context, a Account, r *oa.Request, reply oa.R
 	}
 	lane := laneKey{id, follower(r.Message)}
 	seen := e.isPending(lane)
-	if seen == 0 || !e.trusted(ctx, a, r) {
+	if seen == 0 {
+		return reply
+	}
+	if trusted, err := e.trusted(ctx, a, r); err != nil || !trusted {
 		return reply
 	}
 	mailbox, err := e.store.Mailbox(ctx, lane.account, lane.openid)

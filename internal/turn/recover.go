@@ -180,7 +180,7 @@ func (e *Engine) unsure(ctx context.Context, row *store.Answer) error {
 	lane := laneKey{row.Turn.Account(), row.OpenID}
 	a, ok := e.Accounts(lane.account)
 	expires := e.clock.now().Add(e.Keep)
-	step := []store.Step{{At: e.clock.now(), What: "unsure", Detail: "the process died just when the reply went out"}}
+	step := []store.Step{{At: e.clock.now(), What: "unsure", Detail: "nobody saw whether the reply arrived"}}
 	back := store.Change{ID: row.Turn, From: []store.State{store.Answered, store.Waiting}, Holder: row.Holder, To: store.Waiting,
 		WasShown: &row.Shown, Shown: new(""), Sending: new(sendingUnsure), ExpiresAt: expires, Steps: step}
 	changes := []store.Change{back}

@@ -26,6 +26,14 @@ const (
 	deliveryEvery = 5 * time.Second
 
 	mostNews = 1024 // events wait
+
+	// handoverTime is enough for another process to find a turn, decide and commit.
+	handoverTime = 750 * time.Millisecond
+
+	// findLimit is how long a delivery that is not the last tries to find its turn;
+	// then it is left to others.
+	findLimit = time.Second
+	findEvery = 50 * time.Millisecond
 )
 
 // hear takes an event of the store. It must not wait.
@@ -254,6 +262,23 @@ func (e *Engine) find(ctx context.Context, id store.TurnID, a Account) (*slow, e
 	return nil, store.ErrConflict
 }
 
+// findBefore is find, tried again until a moment.
+func (e *Engine) findBefore(ctx context.Context, end time.Time, id store.TurnID, a Account) (*slow, error) {
+	ctx, cancel := context.WithDeadline(ctx, end)
+	defer cancel()
+	for {
+		s, err := e.find(ctx, id, a)
+		if err == nil {
+			return s, nil
+		}
+		select {
+		case <-time.After(findEvery):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}
+
 // withTarget loads the answer that a turn fetches, if it does.
 func (e *Engine) withTarget(ctx context.Context, s *slow, row *store.Answer) error {
 	if row.Target == (store.TurnID{}) {
@@ -330,15 +355,31 @@ func (e *Engine) accepted(id store.TurnID) {
 	}
 }
 
+// handover is how much earlier the last delivery is decided on than it must be,
+// for the case that this process dies over it: then it is passed on to another.
+func (e *Engine) handover() time.Duration {
+	if e.Replicas() > 1 {
+		return handoverTime
+	}
+	return 0
+}
+
 // saveDrafts puts on record what there is of an unfinished answer shortly before
 // deliveries are decided on, so that any process can show it.
 func (e *Engine) saveDrafts(s *slow, saved string) {
 	margin := e.store.pace.margin(time.Now())
-	at := s.first.Add(e.Deadline - margin - max(draftLead, margin))
-	if late := time.Since(at); late >= 0 {
-		at = at.Add(late.Truncate(deliveryEvery) + deliveryEvery)
+	at := func(delivery int) time.Time { // from 0
+		t := s.first.Add(time.Duration(delivery)*deliveryEvery + e.Deadline - margin - max(draftLead, margin))
+		if delivery == lastCount-1 {
+			t = t.Add(-e.handover())
+		}
+		return t
 	}
-	e.later(time.Until(at), func() {
+	next := int(max(0, time.Since(s.first)) / deliveryEvery)
+	for !at(next).After(time.Now()) {
+		next++
+	}
+	e.later(time.Until(at(next)), func() {
 		if saved, again := e.saveDraft(s, saved); again {
 			e.saveDrafts(s, saved)
 		}

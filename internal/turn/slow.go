@@ -146,8 +146,8 @@ func (e *Engine) deliver(ctx context.Context, s *slow, r *oa.Request) (oa.Reply,
 			s.claiming = true
 			s.mu.Unlock()
 			settled := e.claim(commit, s, r, wholeAnswer, last && !e.pushes(s))
-			if !settled && last && e.pushes(s) && acquire(ctx, s) {
-				settled = e.claim(commit, s, r, holdingText, last)
+			if !settled && last {
+				settled = e.hold(ctx, commit, s, r)
 			}
 			if !settled {
 				return oa.Reply{}, oa.ErrUnanswered
@@ -171,6 +171,9 @@ func (e *Engine) deliver(ctx context.Context, s *slow, r *oa.Request) (oa.Reply,
 			case last:
 				settled = e.claim(commit, s, r, holdingText, last)
 			}
+			if !settled && last {
+				settled = e.hold(ctx, commit, s, r)
+			}
 			if !settled {
 				return oa.Reply{}, oa.ErrUnanswered
 			}
@@ -193,14 +196,20 @@ func (e *Engine) deliver(ctx context.Context, s *slow, r *oa.Request) (oa.Reply,
 
 // decideAt is when a delivery has to be decided on. The last one may have been on
 // its way to another process before, which has died: WeChat's patience with it
-// goes by the first delivery.
+// goes by the first delivery. And this process may die over it.
 func (e *Engine) decideAt(s *slow, r *oa.Request, last bool) time.Time {
 	at := r.Arrived.Add(e.Deadline)
-	if end := s.first.Add(e.Window); last && end.Before(at) {
-		at = end
+	if last {
+		at = at.Add(-e.handover())
+		if end := e.windowEnd(s); end.Before(at) {
+			at = end
+		}
 	}
 	return at.Add(-e.store.pace.margin(time.Now()))
 }
+
+// windowEnd is until when an answer can be shown without a further act.
+func (e *Engine) windowEnd(s *slow) time.Time { return s.first.Add(e.Window - e.handover()) }
 
 // pushes reports whether the answer can come by customer-service message.
 func (e *Engine) pushes(s *slow) bool {
@@ -231,7 +240,7 @@ func (e *Engine) ride(s *slow) bool {
 	}
 	if !source.started.IsZero() && source.account.Robot != nil {
 		ready, known := source.account.Robot.Expect(source.started, len(source.text))
-		if known && ready.After(s.first.Add(e.Window)) {
+		if known && ready.After(e.windowEnd(s)) {
 			s.step("forecast", "not ready before the last delivery")
 			return false
 		}
@@ -370,6 +379,35 @@ func (e *Engine) claim(ctx context.Context, s *slow, r *oa.Request, what claimed
 	return true
 }
 
+// hold answers the last delivery although nothing can be committed in time, with
+// the holding text: nothing of the answer is given away.
+func (e *Engine) hold(ctx, commit context.Context, s *slow, r *oa.Request) bool {
+	if !acquire(ctx, s) {
+		return false
+	}
+	if s.target == nil {
+		return e.claim(commit, s, r, holdingText, true)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.replied {
+		s.claiming = false
+		s.signal()
+		return true
+	}
+	text := e.composer(s).part("", "").text
+	s.step("held", "the page could not be recorded as shown, and was not")
+	ch := store.Change{ID: s.id, From: before(store.Answered), To: store.Answered, By: "fetch", AnsweredAt: e.clock.now(),
+		Reply: r.Encode(said(text), time.Unix(s.created, 0)), Sending: new(""), Done: true, Steps: s.takeSteps()}
+	if s.holder != "" {
+		ch.NewHolder = &e.process
+	}
+	s.replied, s.reply, s.state, s.ended, s.holder = true, ch.Reply, store.Answered, true, ""
+	s.signal()
+	e.background(func() { e.recordLater(s, ch) })
+	return true
+}
+
 // recordLater puts on record what a delivery has got already. The caller has set
 // s.claiming.
 func (e *Engine) recordLater(s *slow, ch store.Change) {
@@ -382,11 +420,29 @@ func (e *Engine) recordLater(s *slow, ch store.Change) {
 		}
 		ctx, cancel := context.WithTimeout(e.ctx, lookTimeout)
 		err := e.store.Apply(ctx, ch)
+		if errors.Is(err, store.ErrConflict) { // somebody else went on with it
+			err = nil
+			if s.target != nil {
+				err = e.takeBack(ctx, s.id)
+			}
+		}
 		cancel()
-		if err == nil || errors.Is(err, store.ErrConflict) { // or somebody else went on with it
+		if err == nil {
 			return
 		}
 	}
+}
+
+// takeBack is for a page that is on record as shown after all, and was not.
+func (e *Engine) takeBack(ctx context.Context, id store.TurnID) error {
+	row, err := e.store.Answer(ctx, id)
+	if err == nil && row.State == store.Answered && row.Sending == sendingReply && row.Holder == e.process {
+		err = e.unsure(ctx, row)
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // by says what decided the answer.

@@ -206,12 +206,16 @@ func (e *Engine) first(ctx context.Context, t *turn, r *oa.Request) {
 	if e.patience(t.account.Key).note(r.Arrived, t.createTime) {
 		e.log.Warn("WeChat was silent after time-outs, it may have paused its pushes (MarkFail); no delivery is left unanswered for a while", "pause", suspectPause)
 	}
-	question, target := e.decide(ctx, t, r)
+	question, target, err := e.decide(ctx, t, r)
+	if err != nil {
+		t.err = err
+		return
+	}
 	if question != "" || target != nil {
 		t.err = e.begin(ctx, t, r, question, target)
 		return
 	}
-	t.err = e.settle(ctx, t)
+	t.err = e.settle(ctx, t, r)
 	if t.record.Follow == store.Unsubscribed {
 		e.forgetFollower(t)
 	}
@@ -263,8 +267,9 @@ func (e *Engine) join(ctx context.Context, t *turn, r *oa.Request) (oa.Reply, er
 }
 
 // decide fills in the record: with what the robot says, or a word about the
-// mailbox. A question, or the answer to be fetched, is what takes time.
-func (e *Engine) decide(ctx context.Context, t *turn, r *oa.Request) (question string, target *slow) {
+// mailbox. A question, or the answer to be fetched, is what takes time. With an
+// error the delivery is left to others.
+func (e *Engine) decide(ctx context.Context, t *turn, r *oa.Request) (question string, target *slow, err error) {
 	t.record = store.Turn{
 		OpenID:    follower(r.Message),
 		Kind:      r.Kind(),
@@ -283,14 +288,17 @@ func (e *Engine) decide(ctx context.Context, t *turn, r *oa.Request) (question s
 	}
 	w, fetch := e.fetch(ctx, t.account, r)
 	if w.target != nil {
-		return "", w.target
+		return "", w.target, nil
+	}
+	if w.err != nil && e.leaveToOthers(t, r) {
+		return "", nil, oa.ErrUnanswered
 	}
 	answer, err := Answer{Reply: said(w.say), By: "fetch"}, w.err
 	if !fetch {
 		answer, err = e.ask(t.account.Robot.Answer, r)
 	}
 	if err == nil && answer.Question != "" {
-		return answer.Question, nil
+		return answer.Question, nil, nil
 	}
 	if err != nil {
 		e.log.Error("the robot failed; the follower gets the fallback", "kind", t.record.Kind, "error_type", fmt.Sprintf("%T", err))
@@ -298,7 +306,7 @@ func (e *Engine) decide(ctx context.Context, t *turn, r *oa.Request) (question s
 		answer, _ = e.ask(func(r *oa.Request) (Answer, error) { return t.account.Robot.Sorry(r), nil }, r)
 	}
 	e.finish(t, r, Answer{Reply: e.offer(ctx, t.account, r, answer.Reply), By: answer.By})
-	return "", nil
+	return "", nil, nil
 }
 
 // finish fills in an answer that needs no waiting.
@@ -321,7 +329,7 @@ func (e *Engine) begin(ctx context.Context, t *turn, r *oa.Request, question str
 			e.depart(target)
 		}
 		e.finish(t, r, Answer{Reply: said(text), By: "busy"})
-		return e.settle(ctx, t)
+		return e.settle(ctx, t, r)
 	}
 	if e.away.Load() {
 		if e.leaveToOthers(t, r) {
@@ -359,7 +367,7 @@ func (e *Engine) begin(ctx context.Context, t *turn, r *oa.Request, question str
 		if e.away.CompareAndSwap(false, true) {
 			e.log.Error("the store is unavailable; what needs no store is answered from memory until it is back", "error", err)
 		}
-		if e.patience(t.account.Key).age(r.Arrived, t.createTime) >= lastAge {
+		if e.isLast(t, r) {
 			return e.apologize(ctx, t, r)
 		}
 		return oa.ErrUnanswered
@@ -368,7 +376,7 @@ func (e *Engine) begin(ctx context.Context, t *turn, r *oa.Request, question str
 		if target != nil {
 			e.depart(target)
 		}
-		return e.attach(ctx, t, stored)
+		return e.attach(ctx, t, r, stored)
 	}
 	e.mu.Lock()
 	e.slow[s.id], t.slow = s, s
@@ -385,15 +393,14 @@ func (e *Engine) apologize(ctx context.Context, t *turn, r *oa.Request) error {
 	answer, _ := e.ask(func(r *oa.Request) (Answer, error) { return t.account.Robot.Sorry(r), nil }, r)
 	t.record.State = store.Answered
 	e.finish(t, r, answer)
-	return e.settle(ctx, t)
+	return e.settle(ctx, t, r)
 }
 
-// leaveToOthers reports whether a question that cannot be recorded here is left
+// leaveToOthers reports whether a message that cannot be worked on here is left
 // unanswered, on the budget of deliberate time-outs: WeChat brings it again, and
 // another process may have a database, or this one by then.
 func (e *Engine) leaveToOthers(t *turn, r *oa.Request) bool {
-	p := e.patience(t.account.Key)
-	return !e.Alone && p.age(r.Arrived, t.createTime) < lastAge && p.ride(time.Now(), e.share())
+	return !e.Alone && !e.isLast(t, r) && e.patience(t.account.Key).ride(time.Now(), e.share())
 }
 
 func (e *Engine) newSlow(ctx context.Context, t *turn, r *oa.Request, account int64, question string, target *slow) *slow {
@@ -408,7 +415,11 @@ func (e *Engine) newSlow(ctx context.Context, t *turn, r *oa.Request, account in
 	}
 	s.token = newToken()
 	if !t.account.Guest {
-		s.remembered = e.trusted(ctx, t.account, r)
+		trusted, err := e.trusted(ctx, t.account, r)
+		if err != nil {
+			e.log.Warn("whether a message is its sender's cannot be told; it gets no memory", "turn", s.id, "error", err)
+		}
+		s.remembered = trusted
 		if e.PublicURL != "" {
 			s.page = newPage()
 		}
@@ -416,16 +427,34 @@ func (e *Engine) newSlow(ctx context.Context, t *turn, r *oa.Request, account in
 	return s
 }
 
-// attach goes on with a turn that is on record already.
-func (e *Engine) attach(ctx context.Context, t *turn, stored *store.Turn) error {
+// isLast reports whether a delivery is the last one by the message's age.
+func (e *Engine) isLast(t *turn, r *oa.Request) bool {
+	return e.patience(t.account.Key).age(r.Arrived, t.createTime) >= lastAge
+}
+
+// attach goes on with a turn that is on record already. A last delivery that
+// cannot find it in time gets an apology: the turn goes on, and its answer is
+// pushed, or offered in the mailbox.
+func (e *Engine) attach(ctx context.Context, t *turn, r *oa.Request, stored *store.Turn) error {
 	if stored.State != store.Working {
 		t.record.Reply = stored.Reply
 		e.later(confirmAfter, func() { e.accepted(stored.ID) })
 		return nil
 	}
-	s, err := e.find(ctx, stored.ID, t.account)
+	last, limit := e.isLast(t, r), findLimit
+	if last {
+		limit = e.Deadline - writeMargin
+	}
+	s, err := e.findBefore(ctx, r.Arrived.Add(limit), stored.ID, t.account)
 	if err != nil {
-		return oa.ErrUnanswered
+		e.log.Warn("a turn on record cannot be gone on with here", "turn", stored.ID, "last_delivery", last, "error", err)
+		if !last {
+			return oa.ErrUnanswered
+		}
+		answer, _ := e.ask(func(r *oa.Request) (Answer, error) { return t.account.Robot.Sorry(r), nil }, r)
+		t.record.State = store.Answered
+		e.finish(t, r, answer)
+		return nil
 	}
 	e.mu.Lock()
 	t.slow = s
@@ -465,11 +494,11 @@ func (e *Engine) logPanic(what string, p any) {
 // settle records the turn. While the store is unavailable the turn is held in
 // memory and counts as recorded; when it does not fit there either, the
 // delivery stays unanswered, and WeChat brings it again.
-func (e *Engine) settle(ctx context.Context, t *turn) error {
+func (e *Engine) settle(ctx context.Context, t *turn, r *oa.Request) error {
 	if !e.away.Load() {
 		stored, err := e.commit(ctx, t)
 		if err == nil && stored.State == store.Working { // what takes time now did not then
-			return e.attach(ctx, t, stored)
+			return e.attach(ctx, t, r, stored)
 		}
 		if err == nil {
 			t.record.Reply = stored.Reply
