@@ -78,7 +78,8 @@ type Directory struct {
 type registered struct {
 	stored []store.Account
 	byPath map[string]*entry
-	order  []*entry
+	byID   map[int64]*entry // that can be served
+	order  []*entry         // they too
 }
 
 type entry struct {
@@ -112,7 +113,7 @@ func (d *Directory) Load(ctx context.Context) error {
 // served does not keep the others from being, and leaves its path to nobody.
 func (d *Directory) publish(stored []store.Account) {
 	before := d.registered.Load().byPath
-	next := &registered{stored: stored, byPath: make(map[string]*entry, len(stored))}
+	next := &registered{stored: stored, byPath: make(map[string]*entry, len(stored)), byID: make(map[int64]*entry, len(stored))}
 	for _, s := range stored {
 		e := before[s.Path]
 		if e == nil || e.stored.ID != s.ID || !bytes.Equal(e.stored.Config, s.Config) {
@@ -123,7 +124,7 @@ func (d *Directory) publish(stored []store.Account) {
 				continue
 			}
 		}
-		next.byPath[s.Path] = e
+		next.byPath[s.Path], next.byID[s.ID] = e, e
 		next.order = append(next.order, e)
 	}
 	d.registered.Store(next)
@@ -161,12 +162,11 @@ func (d *Directory) entry(s store.Account) (*entry, error) {
 // HandlerOf returns the handler of a registered account by its number in the
 // store.
 func (d *Directory) HandlerOf(id int64) (oa.Handler, bool) {
-	for _, e := range d.registered.Load().order {
-		if e.stored.ID == id {
-			return e.handler, true
-		}
+	e := d.registered.Load().byID[id]
+	if e == nil {
+		return nil, false
 	}
-	return nil, false
+	return e.handler, true
 }
 
 // Accounts returns the registered accounts in the order they were added.
@@ -180,12 +180,11 @@ func (d *Directory) Accounts() []bot.Account {
 
 // Name returns what a registered account that is served is called.
 func (d *Directory) Name(id int64) (name string, ok bool) {
-	for _, e := range d.registered.Load().order {
-		if e.stored.ID == id {
-			return e.server.Account().Name, true
-		}
+	e := d.registered.Load().byID[id]
+	if e == nil {
+		return "", false
 	}
-	return "", false
+	return e.server.Account().Name, true
 }
 
 // Open reports whether guests are served.

@@ -398,7 +398,7 @@ func (e *Engine) saveDraft(s *slow, saved string) (now string, again bool) {
 	if !again || text == saved {
 		return saved, again
 	}
-	err := e.store.Apply(e.ctx, store.Change{ID: s.id, Holder: e.process, Text: &text})
+	err := e.apply(draftLead, store.Change{ID: s.id, Holder: e.process, Text: &text}) // then deliveries are decided on
 	if err != nil {
 		return saved, !errors.Is(err, store.ErrConflict)
 	}

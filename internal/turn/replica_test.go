@@ -727,7 +727,7 @@ func TestLastTapIsHeld(t *testing.T) {
 				body := askedAt("o1", fetchWord, at)
 				return content(t, p.bring(t, t.Context(), bytes.Replace(body, []byte("<MsgId>"), []byte("<bizmsgmenuid>"+token[:18]+"</bizmsgmenuid><MsgId>"), 1)))
 			}
-			eventually(t, "the answer is whole", func() bool { _, row := r.turn(question); return row.Done })
+			eventually(t, "the answer is whole, and its reply confirmed", func() bool { _, row := r.turn(question); return row.Done && row.Sending == "" })
 			tx, err := r.db.Begin()
 			if err != nil {
 				t.Fatal(err)
@@ -761,6 +761,30 @@ func TestLastTapIsHeld(t *testing.T) {
 				t.Errorf("the turn is %v", state)
 			}
 		})
+	}
+}
+
+// A draft whose commit hangs does not keep the last delivery from its answer.
+func TestDraftHangs(t *testing.T) {
+	r := newReplicas(t, 1, secureAccount, Config{Budget: -1, Deadline: 2 * time.Second})
+	a := r.all[0]
+	question := "想 6s 5000"
+	got := make(chan string, 1)
+	go func() { got <- a.bring(t, t.Context(), askedAt("o1", question, time.Now().Add(-12*time.Second))) }()
+	eventually(t, "the question is on record", func() bool {
+		var n int
+		return r.db.QueryRow("SELECT count(*) FROM answers WHERE question = $1", question).Scan(&n) == nil && n == 1
+	})
+	tx, err := r.db.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	if _, err := tx.Exec("SELECT FROM answers WHERE question = $1 FOR UPDATE", question); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-got; got == unanswered || !strings.Contains(content(t, got), "\n\n……") {
+		t.Errorf("the last delivery gets %q", got)
 	}
 }
 

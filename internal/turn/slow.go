@@ -512,7 +512,7 @@ func (e *Engine) keep(s *slow) {
 	ch.Steps = s.takeSteps()
 	s.mu.Unlock()
 	failpoint("before ready")
-	err := e.store.Apply(e.ctx, ch)
+	err := e.apply(quietLimit, ch)
 	failpoint("after ready")
 	s.mu.Lock()
 	s.claiming = false
@@ -537,6 +537,17 @@ func (e *Engine) keep(s *slow) {
 	if err == nil && ch.Jobs != nil {
 		e.wake()
 	}
+}
+
+// quietLimit is how long a commit is waited for while no delivery waits: one that
+// comes meanwhile cannot decide before.
+const quietLimit = time.Second
+
+// apply commits what no delivery waits for.
+func (e *Engine) apply(limit time.Duration, change store.Change) error {
+	ctx, cancel := context.WithTimeout(e.ctx, limit)
+	defer cancel()
+	return e.store.Apply(ctx, change)
 }
 
 // abandon is for a turn that no delivery comes for any more.
@@ -567,7 +578,7 @@ func (e *Engine) abandon(s *slow) {
 	s.step(ch.To.String(), "no delivery was left to answer")
 	ch.Steps = s.takeSteps()
 	s.mu.Unlock()
-	err := e.store.Apply(e.ctx, ch)
+	err := e.apply(quietLimit, ch)
 	s.mu.Lock()
 	s.claiming = false
 	switch {
