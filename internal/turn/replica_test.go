@@ -768,7 +768,7 @@ func TestLastTapIsHeld(t *testing.T) {
 func TestDraftHangs(t *testing.T) {
 	r := newReplicas(t, 1, secureAccount, Config{Budget: -1, Deadline: 2 * time.Second})
 	a := r.all[0]
-	question := "想 6s 5000"
+	question := "想 2800ms 5000"
 	got := make(chan string, 1)
 	go func() { got <- a.bring(t, t.Context(), askedAt("o1", question, time.Now().Add(-12*time.Second))) }()
 	eventually(t, "the question is on record", func() bool {
