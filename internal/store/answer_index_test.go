@@ -162,7 +162,7 @@ func TestAnswersAreFoundByIndex(t *testing.T) {
 		}
 		s := open(t, c)
 		l := listen(t, s, c)
-		fillAnswers(t, s, 100_000)
+		fillAnswers(t, s, 20_000)
 		db := sql.OpenDB(l.Connector)
 		defer db.Close()
 		turn, page := "sqlite_autoindex_answers_1", "sqlite_autoindex_answers_2"
