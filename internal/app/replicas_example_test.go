@@ -82,19 +82,6 @@ func needProgram(t *testing.T, name string, files ...string) {
 	need(t, "no "+name+" here; scripts/deps.sh installs it")
 }
 
-func freePorts(t *testing.T, n int) (ports []string) {
-	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close() // after the others are found
-		ports = append(ports, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
-	}
-	return ports
-}
-
 // pid reads one that the script or PostgreSQL has written.
 func (x *replicasExample) pid(file string) int {
 	x.t.Helper()

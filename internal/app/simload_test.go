@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -110,16 +109,6 @@ func TestSimLoadModel(t *testing.T) {
 	if code != 1 || !strings.Contains(stderr, "--api-listen") {
 		t.Errorf("an address that is taken: status %d, %s", code, stderr)
 	}
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func post(t *testing.T, url, body string) string {

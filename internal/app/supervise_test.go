@@ -12,8 +12,10 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -164,6 +166,31 @@ func (s *supervised) listens() {
 			s.t.Fatalf("the program does not listen: %v\n%s", err, s.logged())
 		}
 	}
+}
+
+var lastPort atomic.Uint32
+
+// freePorts gives every caller other ports of loopback, below those that the
+// system gives to connections: a program that is started again finds its own free.
+func freePorts(t *testing.T, n int) (ports []string) {
+	t.Helper()
+	for tries := 0; len(ports) < n; tries++ {
+		port := strconv.Itoa(10_000 + (os.Getpid()*101+int(lastPort.Add(1)))%9_000)
+		l, err := net.Listen("tcp", "127.0.0.1:"+port)
+		switch {
+		case err == nil:
+			l.Close()
+			ports = append(ports, port)
+		case tries > 1000:
+			t.Fatal(err)
+		}
+	}
+	return ports
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	return "127.0.0.1:" + freePorts(t, 1)[0]
 }
 
 // balancer gives every request to any of the replicas, and to the next one when

@@ -5,6 +5,7 @@ package pgtest
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -53,13 +54,19 @@ func Start(t testing.TB) *Server {
 			t.Fatal(err)
 		}
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
+	// Below the ports that the system gives to connections, so that it is still free
+	// when the server is started again.
+	port := 0
+	for tries := 0; port == 0; tries++ {
+		candidate := 20_000 + rand.N(12_000)
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", candidate))
+		switch {
+		case err == nil:
+			_ = l.Close()
+			port = candidate
+		case tries > 100:
+			t.Fatal(err)
+		}
 	}
 	s.Address = fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", port)
 	s.options = fmt.Sprintf("-c listen_addresses=127.0.0.1 -p %d -k %s", port, dir)
