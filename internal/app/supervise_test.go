@@ -32,12 +32,9 @@ type supervised struct {
 	mu     sync.Mutex
 	cmd    *exec.Cmd
 	kills  []time.Time // those it died of
-	downs  []interval  // in which it did not listen
 	ending bool
 	log    strings.Builder
 }
-
-type interval struct{ from, to time.Time } // to is zero while it lasts
 
 // supervise starts `wenzi serve`. The environment is that of the first start.
 func supervise(t *testing.T, env []string, args ...string) *supervised {
@@ -95,29 +92,11 @@ func (s *supervised) keep(cmd *exec.Cmd) {
 		if ending {
 			return
 		}
-		s.mu.Lock()
-		s.downs = append(s.downs, interval{from: time.Now()})
-		down := len(s.downs) - 1
-		s.mu.Unlock()
 		if status.ExitStatus() == 1 { // it could not start
 			time.Sleep(200 * time.Millisecond)
 		}
 		cmd = s.start(nil)
-		go s.up(down)
 	}
-}
-
-// up notes when the program listens again.
-func (s *supervised) up(down int) {
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if conn, err := net.Dial("tcp", s.listen); err == nil {
-			conn.Close()
-			break
-		}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.downs[down].to = time.Now()
 }
 
 // Write takes what the program says.
@@ -194,7 +173,8 @@ func freeAddress(t *testing.T) string {
 }
 
 // balancer gives every request to any of the replicas, and to the next one when
-// that is not there, or dies over it. It knows no stickiness.
+// that is not there, or dies over it, round and round until the client hangs up.
+// It knows no stickiness.
 type balancer struct {
 	replicas  []string
 	transport http.Transport
@@ -222,12 +202,18 @@ func (b *balancer) RoundTrip(r *http.Request) (resp *http.Response, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, i := range rand.Perm(len(b.replicas)) {
-		try := r.Clone(r.Context())
-		try.URL.Host, try.Body = b.replicas[i], io.NopCloser(bytes.NewReader(body))
-		if resp, err = b.transport.RoundTrip(try); err == nil || r.Context().Err() != nil {
-			return resp, err
+	for {
+		for _, i := range rand.Perm(len(b.replicas)) {
+			try := r.Clone(r.Context())
+			try.URL.Host, try.Body = b.replicas[i], io.NopCloser(bytes.NewReader(body))
+			if resp, err = b.transport.RoundTrip(try); err == nil || r.Context().Err() != nil {
+				return resp, err
+			}
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-r.Context().Done():
+			return nil, err
 		}
 	}
-	return nil, err
 }
