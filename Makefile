@@ -26,10 +26,10 @@ check:
 	$(LINT) run ./...
 
 unit:
-	scripts/with-postgres.sh $(GO) test -race -skip 'UnderLoad$$' ./...
+	scripts/with-postgres.sh $(GO) test -race -p 3 -skip 'UnderLoad$$' ./...
 	scripts/with-postgres.sh $(GO) test -run 'UnderLoad$$' ./internal/app
-	$(GO) test -tags failpoints -parallel 26 -run '^TestGrid$$/^1_' ./internal/app
-	scripts/with-postgres.sh $(GO) test -tags failpoints -parallel 10 -run '^TestGrid$$/^2_' ./internal/app
+	$(GO) test -tags failpoints -parallel 48 -run '^TestGrid$$/^1_' ./internal/app
+	scripts/with-postgres.sh $(GO) test -tags failpoints -parallel 16 -run '^TestGrid$$/^2_' ./internal/app
 	cd bench/loadgen && $(GO) test ./...
 
 fuzz:
