@@ -405,6 +405,21 @@ func TestSecondServerOnTheSameDirectory(t *testing.T) {
 	}
 }
 
+// Who hosts many accounts is not shown them all, and one without a name has no
+// empty one.
+func TestWelcomeOfManyAccounts(t *testing.T) {
+	accounts := "accounts:\n  - {path: shop, token: token, name: 小店}\n"
+	for i := range mostWelcomed + 1 {
+		accounts += fmt.Sprintf("  - {path: a%d, token: token}\n", i)
+	}
+	p := serve(t, "--data", t.TempDir(), "--bot", write(t, "bot.yaml", accounts))
+	p.waitFor("try it without")
+	want(t, "welcome", p.logged(), "「小店」 URL  http")
+	want(t, "welcome", p.logged(), "\n  URL  http://你的域名/wechatMP/a0 ")
+	want(t, "welcome", p.logged(), "还有 2 个账号")
+	p.stop()
+}
+
 func TestListenersOfTheirOwn(t *testing.T) {
 	p := serve(t, "--admin-listen", "127.0.0.1:0", "--data", t.TempDir())
 	p.waitFor("try it without")

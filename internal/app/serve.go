@@ -229,12 +229,20 @@ func (s *server) welcome(w io.Writer) {
 	fmt.Fprintf(&b, "  数据 database  %s\n", s.shownDatabase())
 	b.WriteString(s.models.welcome(s.accounts.Open()) + "\n")
 	registered := s.accounts.Accounts()
-	for _, a := range registered {
+	for i, a := range registered {
+		if i == mostWelcomed {
+			fmt.Fprintf(&b, "  还有 %d 个账号（and %d more accounts）：wenzi export\n", len(registered)-i, len(registered)-i)
+			break
+		}
 		path := a.Path
 		if path == a.Token.Reveal() {
 			path = "（bot.yaml 里的 path）"
 		}
-		fmt.Fprintf(&b, "  「%s」 URL  http://你的域名/wechatMP/%s   Token、EncodingAESKey 与 bot.yaml 相同   %s\n", a.Name, path, modeName(a.Mode))
+		name := ""
+		if a.Name != "" {
+			name = "「" + a.Name + "」 "
+		}
+		fmt.Fprintf(&b, "  %sURL  http://你的域名/wechatMP/%s   Token、EncodingAESKey 与 bot.yaml 相同   %s\n", name, path, modeName(a.Mode))
 		if !a.Model.IsZero() {
 			fmt.Fprintf(&b, "      大模型 model  %s\n", shown(a.Model))
 		}
@@ -248,6 +256,9 @@ func (s *server) welcome(w io.Writer) {
 	fmt.Fprintf(&b, "\n没有公网也能试（try it without WeChat）：  %s\n\n", tryCommand(s.listeners[0].Addr(), registered))
 	_, _ = io.WriteString(w, b.String()) // it answers also where nobody can read that
 }
+
+// mostWelcomed is how many accounts are named at the start.
+const mostWelcomed = 20
 
 func modeName(m oa.Mode) string {
 	switch m {
