@@ -230,42 +230,19 @@ func TestBatchesThatWaitForEachOther(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var writing sync.WaitGroup
-	// hold has what follows written in one batch, when it is let go.
-	hold := func(s *Store) (release func()) {
-		held, let := make(chan struct{}), make(chan struct{})
-		writing.Go(func() {
-			err := s.do(context.Background(), func(context.Context, *sql.Conn) error { close(held); <-let; return nil })
-			if err != nil {
-				t.Error(err)
-			}
-		})
-		<-held
-		return func() { close(let) }
-	}
-	queue := func(s *Store, n int, write func() error) {
-		writing.Go(func() {
-			if err := write(); err != nil {
-				t.Error(err)
-			}
-		})
-		within(t, 10*time.Second, "it is queued", func() bool { return s.Stats().Queued == n })
-	}
-	recordIn := func(s *Store, turn *Turn) func() error {
-		return func() error { _, _, err := s.Record(context.Background(), turn); return err }
-	}
-	letA, letB := hold(a), hold(b)
-	queue(b, 1, recordIn(b, first))
-	queue(b, 2, recordIn(b, between))
-	queue(b, 3, recordIn(b, last))
-	queue(a, 1, recordIn(a, last))
-	queue(a, 2, func() error {
+	w := &batches{t: t}
+	letA, letB := w.hold(a), w.hold(b)
+	w.record(b, 1, first)
+	w.record(b, 2, between)
+	w.record(b, 3, last)
+	w.record(a, 1, last)
+	w.queue(a, 2, func() error {
 		return a.Apply(context.Background(), Change{ID: first.ID, To: Promised})
 	})
 	letB()
 	time.Sleep(600 * time.Millisecond) // b has tried all at once, and holds the first turn
 	letA()
-	writing.Wait()
+	w.writing.Wait()
 	if got := readRow(t, a, first.ID); got.Answer.State != Promised || len(got.Turn.Repeats) != 1 {
 		t.Errorf("%+v with %d repeats", got.Answer, len(got.Turn.Repeats))
 	}
@@ -273,5 +250,73 @@ func TestBatchesThatWaitForEachOther(t *testing.T) {
 		if st := s.Stats(); st.Failures != 0 {
 			t.Errorf("%+v", st)
 		}
+	}
+}
+
+// batches writes in batches of a test's choice.
+type batches struct {
+	t       *testing.T
+	writing sync.WaitGroup
+}
+
+// hold has what follows written in one batch, when it is let go.
+func (w *batches) hold(s *Store) (release func()) {
+	held, let := make(chan struct{}), make(chan struct{})
+	w.writing.Go(func() {
+		err := s.do(context.Background(), func(context.Context, *sql.Conn) error { close(held); <-let; return nil })
+		if err != nil {
+			w.t.Error(err)
+		}
+	})
+	<-held
+	return func() { close(let) }
+}
+
+// queue adds to the batch, which has n requests then.
+func (w *batches) queue(s *Store, n int, write func() error) {
+	w.t.Helper()
+	w.writing.Go(func() {
+		if err := write(); err != nil {
+			w.t.Error(err)
+		}
+	})
+	within(w.t, 10*time.Second, "it is queued", func() bool { return s.Stats().Queued == n })
+}
+
+func (w *batches) record(s *Store, n int, turn *Turn) {
+	w.t.Helper()
+	w.queue(s, n, func() error { _, _, err := s.Record(context.Background(), turn); return err })
+}
+
+// A batch that is broken off for a deadlock whenever it is tried is written turn by
+// turn: that is no outage.
+func TestBatchThatAlwaysDeadlocks(t *testing.T) {
+	s := open(t, Config{Database: pgtest.Schema(t)})
+	for _, statement := range []string{
+		`CREATE FUNCTION deadlock() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+			IF (SELECT count(*) FROM turns WHERE xmin = pg_current_xact_id()::xid) > 1 THEN
+				RAISE EXCEPTION 'two turns in one transaction' USING ERRCODE = '40P01';
+			END IF;
+			RETURN NULL;
+		END $$`,
+		"CREATE TRIGGER deadlock AFTER INSERT ON turns FOR EACH ROW EXECUTE FUNCTION deadlock()",
+	} {
+		if _, err := s.read.Exec(statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := &batches{t: t}
+	release := w.hold(s)
+	for n := range 3 {
+		w.record(s, n+1, message(1, n+1))
+	}
+	release()
+	w.writing.Wait()
+	var recorded int
+	if err := s.read.QueryRow("SELECT count(*) FROM turns").Scan(&recorded); err != nil || recorded != 3 {
+		t.Errorf("%d turns are on record: %v", recorded, err)
+	}
+	if st := s.Stats(); st.Failures != 0 {
+		t.Errorf("%+v", st)
 	}
 }
