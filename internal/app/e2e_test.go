@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -402,6 +404,22 @@ func TestSecondServerOnTheSameDirectory(t *testing.T) {
 	_, stderr, code := wenzi(t, "serve", "--listen", "127.0.0.1:0", "--data", data)
 	if code != 1 || !strings.Contains(stderr, "in use by another wenzi") {
 		t.Errorf("exit %d: %s", code, stderr)
+	}
+}
+
+// The command that tries the server works where the server is.
+func TestWelcomeOfANewUser(t *testing.T) {
+	p := serve(t, "--data", t.TempDir())
+	p.waitFor("try it without")
+	want(t, "welcome", p.logged(), "say --url "+p.url("hello")+" 你好")
+	p.stop()
+	for listen, command := range map[string]string{
+		"0.0.0.0:8080": "go run ./cmd/wenzi say 你好", "[::]:8080": "go run ./cmd/wenzi say 你好",
+		"[::1]:8080": "go run ./cmd/wenzi say --url http://[::1]:8080/wechatMP/hello 你好",
+	} {
+		if got := tryCommand(net.TCPAddrFromAddrPort(netip.MustParseAddrPort(listen)), nil); got != command {
+			t.Errorf("%s: %s", listen, got)
+		}
 	}
 }
 

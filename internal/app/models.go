@@ -141,19 +141,23 @@ func (m *models) welcome(open bool) string {
 // tryCommand is how a server can be tried that listens there.
 func tryCommand(listen net.Addr, registered []bot.Account) string {
 	const say = "go run ./cmd/wenzi say"
-	if len(registered) == 0 {
-		return say + " 你好"
-	}
-	a := registered[0]
 	host, port, err := net.SplitHostPort(listen.String())
 	if ip := net.ParseIP(host); err == nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
+	server := net.JoinHostPort(host, port)
+	switch {
+	case len(registered) == 0 && server == "127.0.0.1:8080": // where say asks by itself
+		return say + " 你好"
+	case len(registered) == 0:
+		return fmt.Sprintf("%s --url http://%s/wechatMP/hello 你好", say, server)
+	}
+	a := registered[0]
 	path := a.Path
 	if path == a.Token.Reveal() {
 		path = "<path>"
 	}
-	command := fmt.Sprintf("%s --url http://%s/wechatMP/%s --token <token>", say, net.JoinHostPort(host, port), path)
+	command := fmt.Sprintf("%s --url http://%s/wechatMP/%s --token <token>", say, server, path)
 	if a.Mode != oa.Plain {
 		command += fmt.Sprintf(" --mode %s --app-id %s --aes-key <aes_key>", a.Mode, a.AppID)
 	}
