@@ -390,10 +390,15 @@ func (e *Engine) begin(ctx context.Context, t *turn, r *oa.Request, question str
 
 // apologize answers a question that cannot be recorded.
 func (e *Engine) apologize(ctx context.Context, t *turn, r *oa.Request) error {
+	e.finishSorry(t, r)
+	return e.settle(ctx, t, r)
+}
+
+// finishSorry fills in an apology.
+func (e *Engine) finishSorry(t *turn, r *oa.Request) {
 	answer, _ := e.ask(func(r *oa.Request) (Answer, error) { return t.account.Robot.Sorry(r), nil }, r)
 	t.record.State = store.Answered
 	e.finish(t, r, answer)
-	return e.settle(ctx, t, r)
 }
 
 // leaveToOthers reports whether a message that cannot be worked on here is left
@@ -451,9 +456,7 @@ func (e *Engine) attach(ctx context.Context, t *turn, r *oa.Request, stored *sto
 		if !last {
 			return oa.ErrUnanswered
 		}
-		answer, _ := e.ask(func(r *oa.Request) (Answer, error) { return t.account.Robot.Sorry(r), nil }, r)
-		t.record.State = store.Answered
-		e.finish(t, r, answer)
+		e.finishSorry(t, r)
 		return nil
 	}
 	e.mu.Lock()
