@@ -239,7 +239,7 @@ func (c *cell) judge(u *sim.Follower, question, takes string, asked time.Time) {
 	// Where a process dies within seconds of a part of the answer, nobody knows
 	// whether that has arrived, and it is shown again.
 	again := slices.ContainsFunc(u.Chat(), func(e sim.Entry) bool {
-		return e.From == sim.FromAccount && slices.ContainsFunc(kills, func(at time.Time) bool { d := at.Sub(e.At); return d > 0 && d < 7*time.Second })
+		return e.From == sim.FromAccount && strings.Contains(e.Text(), "\n\n……") && slices.ContainsFunc(kills, func(at time.Time) bool { d := at.Sub(e.At); return d > 0 && d < 7*time.Second })
 	})
 	if got := gridRead(u); got != gridAnswer && !(again && strings.HasSuffix(got, gridAnswer)) {
 		fail("lost or doubled: the follower read %q", got)
